@@ -1,0 +1,10 @@
+//! The pure core: every decision the daemon makes, as functions of values.
+//!
+//! Nothing here reads a file, a clock, the environment or a database, and nothing here knows the runtime
+//! (clippy's `disallowed_*` lists hold in this module alone, and `tests/it/tidy.rs` checks the imports).
+//! Time comes in as an argument; results go out as values that a thin shell performs.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod model;
+pub mod plan;

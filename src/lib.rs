@@ -1,0 +1,3 @@
+//! skillmeatd keeps SkillMeat's files and its web backend's cache database in step, in both directions.
+
+pub mod domain;
