@@ -1,4 +1,5 @@
 //! skillmeatd keeps SkillMeat's files and its web backend's cache database in step, in both directions.
 
+pub mod config;
 pub mod domain;
 pub mod paths;

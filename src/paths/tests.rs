@@ -93,7 +93,8 @@ fn a_socket_path_that_is_too_long_moves_to_the_next_place() {
     let both = Environment { xdg_runtime_dir: runtime, ..environment(&long) };
     assert_eq!(Paths::new(&both).unwrap().socket, Path::new("/run/user/1000/skillmeatd/control.sock"));
 
-    let session_too_long = Environment { xdg_runtime_dir: Some(long.clone().into()), ..environment("/home/ana") };
+    let session_too_long =
+        Environment { xdg_runtime_dir: Some(long.clone().into()), ..environment("/home/ana") };
     let paths = Paths::new(&session_too_long).unwrap();
     assert_eq!(paths.runtime_dir, paths.state_dir.join("run"));
 
