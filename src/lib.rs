@@ -1,5 +1,7 @@
 //! skillmeatd keeps SkillMeat's files and its web backend's cache database in step, in both directions.
 
 pub mod config;
+pub mod daemon;
 pub mod domain;
+pub mod observe;
 pub mod paths;
