@@ -1,5 +1,6 @@
 //! skillmeatd keeps SkillMeat's files and its web backend's cache database in step, in both directions.
 
+pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod domain;
