@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
+use source::Setting;
 pub use source::{ConfigFile, Flag, Sources};
 
 /// Every setting, resolved. Field `a.b` is the key `a.b` of the file.
@@ -167,17 +168,20 @@ impl Loaded {
 /// Puts the layers together.
 ///
 /// # Errors
-/// Everything that is wrong in any layer, in the order file, variables, flags, then the rules that tie two
-/// keys together. A value that a higher layer would hide is still checked: it is wrong where it stands.
+/// Everything that is wrong in any layer: broken TOML, then the file from the top, the variables, the flags,
+/// and the rules that tie two keys together. A value that a higher layer would hide is still checked: it is wrong where it stands.
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
-    let (settings, mut errors) = sources.settings();
     let mut loaded = Loaded { config: Config::default(), origins: BTreeMap::new() };
-    for setting in settings {
-        match setting.key.set(&mut loaded.config, &setting.raw) {
-            Ok(()) => drop(loaded.origins.insert(setting.key.name, setting.origin)),
-            Err(reason) => {
-                errors.push(ConfigError::Value { at: setting.origin, key: setting.key.name, reason });
-            }
+    let mut errors = Vec::new();
+    for finding in sources.findings() {
+        let accepted = finding.and_then(|Setting { key, raw, origin }| {
+            let set = key.set(&mut loaded.config, &raw);
+            set.map_err(|reason| ConfigError::Value { at: origin.clone(), key: key.name, reason })?;
+            Ok((key.name, origin))
+        });
+        match accepted {
+            Ok((key, origin)) => drop(loaded.origins.insert(key, origin)),
+            Err(error) => errors.push(error),
         }
     }
     // Two values that were never both accepted cannot disagree.

@@ -66,9 +66,12 @@ pub(super) struct Setting {
     pub(super) origin: Origin,
 }
 
+/// What one place in one layer amounts to.
+pub(super) type Finding = Result<Setting, ConfigError>;
+
 impl Sources {
-    /// Every setting, lowest layer first, and everything that is no setting.
-    pub(super) fn settings(&self) -> (Vec<Setting>, Vec<ConfigError>) {
+    /// Everything found, lowest layer first, and within the file from the top.
+    pub(super) fn findings(&self) -> Vec<Finding> {
         let mut found = Found::default();
         if let Some(file) = &self.file {
             found.file(file);
@@ -79,22 +82,19 @@ impl Sources {
         for flag in &self.flags {
             found.flag(flag);
         }
-        (found.settings, found.errors)
+        found.0
     }
 }
 
 #[derive(Default)]
-struct Found {
-    settings: Vec<Setting>,
-    errors: Vec<ConfigError>,
-}
+struct Found(Vec<Finding>);
 
 impl Found {
     fn file(&mut self, file: &ConfigFile) {
         let (root, errors) = DeTable::parse_recoverable(&file.text);
-        self.errors.extend(errors.iter().map(|error| ConfigError::Syntax {
-            at: place(file, error.span().unwrap_or(0..0)),
-            reason: error.message().to_owned(),
+        self.0.extend(errors.iter().map(|error| {
+            let at = place(file, error.span().unwrap_or(0..0));
+            Err(ConfigError::Syntax { at, reason: error.message().to_owned() })
         }));
         self.table(file, "", root.get_ref());
     }
@@ -111,12 +111,12 @@ impl Found {
     fn entry(&mut self, file: &ConfigFile, name: &str, span: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         if let Some(key) = KEYS.iter().find(|key| key.name == name) {
             let origin = place(file, value.span());
-            return self.settings.push(Setting { key, raw: raw(value.get_ref()), origin });
+            return self.0.push(Ok(Setting { key, raw: raw(value.get_ref()), origin }));
         }
         let section = format!("{name}.");
         let keys: Vec<_> = KEYS.iter().map(|key| key.name).filter(|key| key.starts_with(&section)).collect();
         let at = place(file, span.clone());
-        self.errors.push(match value.get_ref() {
+        self.0.push(Err(match value.get_ref() {
             DeValue::Table(table) if !keys.is_empty() => return self.table(file, &section, table),
             DeValue::Table(_) => {
                 let sections =
@@ -130,7 +130,7 @@ impl Found {
             }
             _ if !keys.is_empty() => ConfigError::Section { at, section: name.to_owned(), keys },
             _ => unknown_key(at, name),
-        });
+        }));
     }
 
     fn variable(&mut self, name: &OsString, value: &OsString) {
@@ -142,22 +142,22 @@ impl Found {
         match KEYS.iter().find(|key| key.variable() == shown) {
             Some(key) => match value.to_str() {
                 Some(text) => {
-                    self.settings.push(Setting { key, raw: Raw::Word(text.to_owned()), origin });
+                    self.0.push(Ok(Setting { key, raw: Raw::Word(text.to_owned()), origin }));
                 }
-                None => self.errors.push(ConfigError::Value {
+                None => self.0.push(Err(ConfigError::Value {
                     at: origin,
                     key: key.name,
                     reason: "must be UTF-8 text".to_owned(),
-                }),
+                })),
             },
             None => {
                 let variables: Vec<String> = KEYS.iter().map(Key::variable).collect();
-                self.errors.push(ConfigError::Unknown {
+                self.0.push(Err(ConfigError::Unknown {
                     at: Origin::Variable("environment".to_owned()),
                     what: "variable",
                     nearest: nearest(&shown, variables.iter().map(String::as_str)),
                     name: shown.into_owned(),
-                });
+                }));
             }
         }
     }
@@ -166,9 +166,9 @@ impl Found {
         let origin = Origin::Flag(flag.spelling.to_owned());
         match KEYS.iter().find(|key| key.name == flag.key) {
             Some(key) => {
-                self.settings.push(Setting { key, raw: Raw::Word(flag.value.clone()), origin });
+                self.0.push(Ok(Setting { key, raw: Raw::Word(flag.value.clone()), origin }));
             }
-            None => self.errors.push(unknown_key(origin, &flag.key)),
+            None => self.0.push(Err(unknown_key(origin, &flag.key))),
         }
     }
 }

@@ -107,11 +107,11 @@ fn every_error_is_listed_with_its_place_from_the_top() {
     assert_eq!(
         errors(&file(text)),
         [
-            "/c.toml:4:1: unknown key `debounce.quite`; did you mean `debounce.quiet`?",
-            "/c.toml:6:2: unknown section `databse`; did you mean `database`?",
             "/c.toml:1:14: `watch.mode` must be one of auto, poll, found \"pol\"",
+            "/c.toml:4:1: unknown key `debounce.quite`; did you mean `debounce.quiet`?",
             "/c.toml:5:14: `debounce.max_wait` must be a duration such as \"50ms\", \"5s\", \"30m\" or \"1h\", or a \
              number of milliseconds, found true",
+            "/c.toml:6:2: unknown section `databse`; did you mean `database`?",
             "/c.toml:9:9: `log.level` must be a level (off, error, warn, info, debug, trace) or a filter such as \
              info,skillmeatd::db=debug, found \"lots\"",
         ]
