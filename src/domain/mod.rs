@@ -6,5 +6,8 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod mapping;
 pub mod model;
 pub mod plan;
+pub mod removal;
+pub mod tags;
