@@ -1,7 +1,10 @@
 //! skillmeatd keeps SkillMeat's files and its web backend's cache database in step, in both directions.
 
+pub mod cli;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod domain;
 pub mod fs;
+pub mod observe;
 pub mod paths;
