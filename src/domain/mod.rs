@@ -6,5 +6,6 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod frontmatter;
 pub mod model;
 pub mod plan;
