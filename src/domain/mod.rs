@@ -6,5 +6,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod edit;
+pub mod follow;
 pub mod model;
 pub mod plan;
