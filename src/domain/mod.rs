@@ -7,6 +7,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod dirty;
+pub mod edit;
+pub mod follow;
 pub mod frontmatter;
 pub mod hint;
 pub mod mapping;
