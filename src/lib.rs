@@ -58,7 +58,9 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod domain;
+pub mod fs;
 pub mod observe;
 pub mod paths;
