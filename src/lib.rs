@@ -8,6 +8,8 @@
 //! * [`paths`]: where everything is.
 //! * [`config`]: the settings, in layers, each with the place it came from.
 //! * [`observe`]: where the log goes.
+//! * [`fs`]: the file side: watching, reading, replacing.
+//! * [`control`]: questions to the running daemon, over a Unix socket.
 //! * [`daemon`]: what joins the files and the database, and runs.
 //! * [`cli`]: the command line; the only part that prints answers and chooses exit codes.
 //!

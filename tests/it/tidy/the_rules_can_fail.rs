@@ -102,7 +102,9 @@ fn empty_names() {
 #[test]
 fn missing_docs() {
     assert_eq!(module_docs(&source("src/a.rs", "use std::fmt;\n")).len(), 1);
+    assert_eq!(module_docs(&source("src/a_tests.rs", "use std::fmt;\n")).len(), 1);
     assert_eq!(module_docs(&source("src/a.rs", "//! Does a.\n")).len(), 0);
+    assert_eq!(module_docs(&source("src/a/tests.rs", "use super::*;\n")).len(), 0);
     assert_eq!(module_docs(&source("a.toml", "x = 1\n")).len(), 0);
 }
 
