@@ -39,6 +39,24 @@ impl Scope {
             Self::Artifacts(ids) => ids.contains(id),
         }
     }
+
+    /// Whether nothing is inside.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Artifacts(ids) if ids.is_empty())
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Artifacts(mut ids), Self::Artifacts(more)) => {
+                ids.extend(more);
+                Self::Artifacts(ids)
+            }
+            _ => Self::All,
+        }
+    }
 }
 
 /// What the cache holds now, as far as the scope reaches. `collections`, `tags` and `totals` are always whole.

@@ -186,8 +186,9 @@ pub fn remember(
         let certain = named.get(directory);
         let mut ids: BTreeSet<ArtifactId> = certain.into_iter().flatten().map(|id| (*id).clone()).collect();
         for id in memory.seen.get(directory).into_iter().flatten() {
-            let has_no_row = certain.is_some() && scope.contains(id) && !absent.contains(id);
-            if !removed.contains(id) && !has_no_row && !(certain.is_some() && elsewhere(directory, id)) {
+            let has_no_row = scope.contains(id) && !absent.contains(id);
+            let settled = certain.is_some() && (has_no_row || elsewhere(directory, id));
+            if !removed.contains(id) && !settled {
                 ids.insert(id.clone());
             }
         }
@@ -224,6 +225,18 @@ impl Absences {
     #[must_use]
     pub fn next(&self, now: Instant, grace: Duration) -> Option<Instant> {
         self.since.values().map(|since| *since + grace).filter(|due| *due > now).min()
+    }
+
+    /// How many absences are running or due.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.since.len()
+    }
+
+    /// Whether nothing is absent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.since.is_empty()
     }
 
     /// Forget these; their rows are gone.

@@ -209,10 +209,8 @@ impl<S: FnMut(Notice)> Warden<S> {
     fn plant_root(&mut self) {
         let is_link = self.root.symlink_metadata().is_ok_and(|m| m.file_type().is_symlink());
         let exists = self.root.is_dir();
-        if !exists || is_link {
-            if let Some(parent) = self.root.parent().map(Path::to_owned) {
-                self.plant(&parent, RecursiveMode::NonRecursive);
-            }
+        if let Some(parent) = self.root.parent().map(Path::to_owned).filter(|_| !exists || is_link) {
+            self.plant(&parent, RecursiveMode::NonRecursive);
         }
         if !exists {
             return;

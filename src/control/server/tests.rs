@@ -72,6 +72,7 @@ async fn nobody_behind_the_socket_is_not_running_and_a_stale_socket_is_taken_ove
     assert!(path.exists());
     assert!(matches!(client.status().await, Err(ClientError::NotRunning(_))));
     let socket = bind(&path).unwrap();
+    assert_eq!(bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse, "a live one is not taken over");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     drop(socket);
     assert!(!path.exists());
