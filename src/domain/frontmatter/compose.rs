@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_yaml::budget::{BudgetBreach, EnforcingPolicy, check_yaml_budget};
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag};
 
+use super::lenient::Patched;
 use super::python::Id;
 
 /// Nested collections at most. PyYAML gives up at about 480, with an exception.
@@ -62,12 +63,6 @@ impl Refused {
     }
 }
 
-impl From<ScanError> for Refused {
-    fn from(e: ScanError) -> Self {
-        Self::yaml(e.marker().index(), e.info())
-    }
-}
-
 /// The nodes of a document; empty if the text holds none.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
@@ -80,11 +75,53 @@ pub(super) fn compose(text: &str) -> Result<Graph, Refused> {
     printable(text)?;
     // PyYAML ends a line here as well; one character for one keeps all places as they are.
     let text = text.replace('\u{85}', "\n");
-    check_budget(&text)?;
+    if text.contains(['\u{2028}', '\u{2029}']) {
+        // And here, but keeps the character where lines are joined. So the lines only have to be sound.
+        compose_lines(text.replace(['\u{2028}', '\u{2029}'], "\n"))?;
+    }
+    compose_lines(text)
+}
+
+fn compose_lines(text: String) -> Result<Graph, Refused> {
+    let mut patched = Patched::new(text);
+    loop {
+        match compose_once(&patched.text) {
+            Ok(mut graph) => {
+                for node in &mut graph.nodes {
+                    node.at = patched.original(node.at);
+                }
+                return Ok(graph);
+            }
+            Err(Failure::Scan(error, seen)) => {
+                if !patched.mend(&error, seen) {
+                    return Err(Refused::yaml(patched.original(error.marker().index()), error.info()));
+                }
+            }
+            Err(Failure::Refused(refused)) => {
+                return Err(Refused { at: patched.original(refused.at), why: refused.why });
+            }
+        }
+    }
+}
+
+enum Failure {
+    /// The parser's own error, and the byte up to which it had read finished scalars.
+    Scan(ScanError, usize),
+    Refused(Refused),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+fn compose_once(text: &str) -> Result<Graph, Failure> {
+    check_budget(text)?;
     let options = serde_yaml::granit_parser::options! { emit_anchor_events: true, emit_comments: false };
-    let mut composer = Composer::new(&text);
-    for item in Parser::new_from_str_with_options(&text, options) {
-        let (event, span) = item?;
+    let mut composer = Composer::new(text);
+    for item in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = item.map_err(|error| Failure::Scan(error, composer.seen))?;
         composer.event(event, span)?;
     }
     composer.gap(text.len(), text.chars().count())?;
@@ -112,8 +149,9 @@ fn check_budget(text: &str) -> Result<(), Refused> {
         max_total_scalar_bytes: 1024 * 1024,
         alias_anchor_ratio_multiplier: 50,
     };
-    let report = check_yaml_budget(text, budget.unwrap_or_default(), EnforcingPolicy::AllContent)?;
-    match report.breached {
+    let report = check_yaml_budget(text, budget.unwrap_or_default(), EnforcingPolicy::AllContent);
+    match report.ok().and_then(|report| report.breached) {
+        // An error in the text is met again, with what leads up to it.
         None => Ok(()),
         Some(BudgetBreach::Depth { .. }) => Err(too_deep(text)),
         Some(breach) => Err(Refused::lost(0, format!("too much YAML for a frontmatter: {breach:?}"))),
@@ -190,6 +228,10 @@ impl<'a> Composer<'a> {
             Event::UnresolvedAlias(_) => return Err(Refused::yaml(at, "an alias without an anchor")),
             Event::Scalar(value, style, anchor, tag) => {
                 self.scalar_span(span, style)?;
+                self.tag_end(span)?;
+                if tag.is_none() && anchor == 0 && span.is_empty() {
+                    self.empty_key(span)?;
+                }
                 let tag = full_tag(tag.as_deref());
                 let guess = tag.as_deref() == Some("!") || (tag.is_none() && style == ScalarStyle::Plain);
                 let mut value = value.into_owned();
@@ -201,9 +243,11 @@ impl<'a> Composer<'a> {
                 self.attach(id);
             }
             Event::SequenceStart(style, anchor, tag) => {
+                self.tag_end(span)?;
                 self.start(full_tag(tag.as_deref()), at, Content::Sequence(Vec::new()), anchor, style);
             }
             Event::MappingStart(style, anchor, tag) => {
+                self.tag_end(span)?;
                 self.start(full_tag(tag.as_deref()), at, Content::Mapping(Vec::new()), anchor, style);
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -262,23 +306,42 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Accounts for a scalar's text: tabs are content in quotes and blocks, and an error in a plain scalar, which
-    /// PyYAML ends at the tab; in brackets it also ends one at a `?`.
+    /// Accounts for a scalar's text, and for what stands before it.
     fn scalar_span(&mut self, span: Span, style: ScalarStyle) -> Result<(), Refused> {
         let Some(bytes) = span.byte_range().filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
         let at = span.start.index();
         self.gap(bytes.start, at)?;
         self.seen = self.seen.max(bytes.end);
-        if style != ScalarStyle::Plain {
-            return Ok(());
-        }
         let flow = self.open.last().is_some_and(|open| open.flow);
         let text = self.text.get(bytes).unwrap_or("");
-        match text.chars().position(|c| c == '\t' || (flow && c == '?')) {
-            Some(i) if text.chars().nth(i) == Some('\t') => Err(tab(at + i)),
-            Some(i) => Err(Refused::yaml(at + i, "an unquoted `?` in brackets")),
-            None => Ok(()),
+        match style {
+            ScalarStyle::Plain => plain(text, at, flow),
+            ScalarStyle::Literal | ScalarStyle::Folded => block(text, at, self.open.is_empty()),
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Ok(()),
         }
+    }
+
+    /// PyYAML wants white space after a tag, in brackets as well.
+    fn tag_end(&self, span: Span) -> Result<(), Refused> {
+        let Some(tag) = span.tag_span() else { return Ok(()) };
+        let next =
+            tag.byte_range().and_then(|bytes| self.text.get(bytes.end..)).and_then(|s| s.chars().next());
+        match next {
+            None | Some(' ' | '\n') => Ok(()),
+            Some(_) => Err(Refused::yaml(tag.end.index(), "a tag must be followed by a space")),
+        }
+    }
+
+    /// PyYAML takes a key that is not there only after a `?`.
+    fn empty_key(&self, span: Span) -> Result<(), Refused> {
+        let Some(parent) = self.open.last().filter(|parent| parent.key.is_none()) else { return Ok(()) };
+        let mapping =
+            matches!(self.graph.nodes.get(parent.id).map(|node| &node.content), Some(Content::Mapping(_)));
+        let before = span.start.byte_offset().and_then(|byte| self.text.get(self.seen..byte)).unwrap_or("");
+        if mapping && !before.contains('?') {
+            return Err(Refused::yaml(span.start.index(), "a `:` without a key"));
+        }
+        Ok(())
     }
 
     /// Whether a block scalar ends with the text, in the middle of a line: PyYAML then has no line end to add.
@@ -304,6 +367,32 @@ impl<'a> Composer<'a> {
         }
         Ok(())
     }
+}
+
+/// PyYAML ends a plain scalar at a tab, and in brackets at a `?`, where nothing good can follow; in brackets none
+/// begins with `:` either.
+fn plain(text: &str, at: usize, flow: bool) -> Result<(), Refused> {
+    for (i, c) in text.chars().enumerate() {
+        match c {
+            '\t' => return Err(tab(at + i)),
+            '?' if flow => return Err(Refused::yaml(at + i, "an unquoted `?` in brackets")),
+            ':' if flow && i == 0 => return Err(Refused::yaml(at, "a `:` without a key")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// PyYAML takes no tab in the line of the `|` or `>`, and no text without indentation under it, not even at the top.
+fn block(text: &str, at: usize, top: bool) -> Result<(), Refused> {
+    let (header, body) = text.split_once('\n').unwrap_or((text, ""));
+    if let Some(i) = header.chars().take_while(|c| *c != '#').position(|c| c == '\t') {
+        return Err(tab(at + i));
+    }
+    if top && body.lines().any(|line| !line.is_empty() && !line.starts_with(' ')) {
+        return Err(Refused::yaml(at, "a block of text must be indented"));
+    }
+    Ok(())
 }
 
 fn tab(at: usize) -> Refused {

@@ -27,6 +27,7 @@
 mod compose;
 mod construct;
 mod entry;
+mod lenient;
 mod lines;
 mod populate;
 mod python;

@@ -232,11 +232,16 @@ pub(super) fn fill(document: &Document, populated: &Populated, metadata: &mut Me
             continue;
         }
         let Some(id) = mapping.get(key) else { continue };
-        match document.unwritable(id) {
-            _ if matches!(document.values.get(id), Value::None) => {}
-            Some(unwritable) => faults.push(cannot_store(key, unwritable)),
-            None => *field = mapping.str(id).ok(),
+        // A description that is false, `{}` for one, leaves room for one from the body.
+        let passed_over = match document.values.get(id) {
+            Value::None => true,
+            _ => key == "description" && !document.values.truthy(id),
+        };
+        if passed_over {
+            continue;
         }
+        faults.extend(document.unwritable(id).map(|unwritable| cannot_store(key, unwritable)));
+        *field = mapping.str(id).ok();
     }
     if metadata.tags.is_empty() {
         fill_tags(&mapping, metadata, &mut faults);
