@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod dirty;
+pub mod fingerprint;
 pub mod hint;
 pub mod mapping;
 pub mod model;
