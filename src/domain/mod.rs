@@ -9,6 +9,7 @@
 pub mod dirty;
 pub mod fingerprint;
 pub mod hint;
+pub mod manifest;
 pub mod mapping;
 pub mod model;
 pub mod plan;
