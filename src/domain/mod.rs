@@ -8,6 +8,7 @@
 
 pub mod dirty;
 pub mod fingerprint;
+pub mod frontmatter;
 pub mod hint;
 pub mod manifest;
 pub mod mapping;
