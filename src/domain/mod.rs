@@ -8,9 +8,11 @@
 
 pub mod dirty;
 pub mod edit;
+pub mod fingerprint;
 pub mod follow;
 pub mod frontmatter;
 pub mod hint;
+pub mod manifest;
 pub mod mapping;
 pub mod model;
 pub mod plan;

@@ -269,8 +269,12 @@ pub struct Manifest {
     pub unnamed: usize,
     /// `groups`, in file order.
     pub groups: Vec<Group>,
+    /// Whether an entry of `groups` could not be read: then a group that is not in the list may still be in the file.
+    pub groups_incomplete: bool,
     /// `tag_definitions`, in file order.
     pub tag_definitions: Vec<TagDefinition>,
+    /// Whether an entry of `tag_definitions` could not be read.
+    pub tag_definitions_incomplete: bool,
     /// What was wrong, place by place. Paths are left empty; whoever opened the file fills them in.
     pub problems: Vec<Problem>,
 }
