@@ -8,6 +8,7 @@
 //! * [`paths`]: where everything is.
 //! * [`config`]: the settings, in layers, each with the place it came from.
 //! * [`observe`]: where the log goes.
+//! * [`db`]: the database side: which one it is, its rows, its changes.
 //! * [`fs`]: the file side: watching, reading, replacing.
 //! * [`control`]: questions to the running daemon, over a Unix socket.
 //! * [`daemon`]: what joins the files and the database, and runs.
@@ -62,6 +63,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod db;
 pub mod domain;
 pub mod fs;
 pub mod observe;
