@@ -132,14 +132,14 @@ impl Artifact {
         let odd = mix == Mix::Everything;
         // Each kind in turn, so that a small collection has them all.
         let (kind, path, directory) = if odd { KINDS[number % KINDS.len()] } else { KINDS[0] };
-        let mut name = format!("{}-{}-{number:05}", random.pick(&WORDS), random.pick(&WORDS));
+        let mut name = format!("{}-{}-{number:05}", random.word(), random.word());
         if odd && random.chance(50) {
             name = format!("{} {name}", random.pick(&ODD_NAMES));
         }
         let mut description = "Use this to".to_owned();
         for _ in 0..6 + random.below(18) {
             description.push(' ');
-            description.push_str(random.pick(&WORDS));
+            description.push_str(random.word());
         }
         if odd && random.chance(40) {
             description = (*random.pick(&ODD_TEXTS)).to_owned();
@@ -149,8 +149,10 @@ impl Artifact {
             tags.extend(ODD_TAGS.map(str::to_owned));
             tags.push("long ".repeat(30));
         }
-        let tags = random.sample(&tags, if odd { random.below(5) } else { 1 + random.below(4) });
-        let tools = random.sample(&TOOLS, if odd { random.below(4) } else { 1 + random.below(4) });
+        let count = if odd { random.below(5) } else { 1 + random.below(4) };
+        let tags = random.sample(&tags, count);
+        let count = if odd { random.below(4) } else { 1 + random.below(4) };
+        let tools = random.sample(&TOOLS, count);
         let origin = match random.below(10) {
             0..3 => "github",
             3 if odd => "marketplace",
@@ -190,7 +192,7 @@ impl Artifact {
         let mut body = format!("# {}\n", self.name);
         for _ in 0..10 + random.below(20) {
             for _ in 0..12 {
-                body.push_str(random.pick(&WORDS));
+                body.push_str(random.word());
                 body.push(' ');
             }
             body.push('\n');
@@ -352,6 +354,10 @@ impl Random {
 
     fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
         &from[self.below(from.len())]
+    }
+
+    fn word(&mut self) -> &'static str {
+        WORDS[self.below(WORDS.len())]
     }
 
     /// `count` different items in random order.
