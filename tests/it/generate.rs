@@ -239,7 +239,9 @@ impl Artifact {
         }
         if !self.tags.is_empty() {
             yaml.push_str("tags:\n");
-            self.tags.iter().for_each(|tag| drop(writeln!(yaml, "  - {}", json(tag))));
+            for tag in &self.tags {
+                let _ = writeln!(yaml, "  - {}", json(tag));
+            }
         }
         if !self.tools.is_empty() {
             let _ = writeln!(yaml, "allowed-tools: {}", self.tools.join(", "));
@@ -259,8 +261,9 @@ impl Artifact {
     }
 
     fn write_entry(&self, out: &mut String) {
-        let field =
-            |out: &mut String, key: &str, value: &str| drop(writeln!(out, "{key} = {}", quote(value)));
+        let field = |out: &mut String, key: &str, value: &str| {
+            let _ = writeln!(out, "{key} = {}", quote(value));
+        };
         out.push_str("\n[[artifacts]]\n");
         field(out, "name", &self.name);
         field(out, "type", self.kind);
@@ -319,7 +322,9 @@ fn quote(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push('\t'),
-            c if c.is_ascii_control() => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c if c.is_ascii_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
             c => out.push(c),
         }
     }

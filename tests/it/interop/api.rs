@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -120,13 +120,6 @@ impl Api {
                 _ => return Ok(items),
             }
         }
-    }
-
-    /// One page of 50 and the time it took.
-    pub(crate) fn timed_page(&self) -> (Duration, Result<Value, String>) {
-        let start = Instant::now();
-        let page = self.get("/user-collections/default/artifacts?limit=50");
-        (start.elapsed(), page)
     }
 }
 

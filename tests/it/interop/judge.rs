@@ -143,8 +143,12 @@ pub(crate) fn compare(expected: &Said, found: &Said) -> Result<(), String> {
     let mut differences = String::new();
     for id in ids {
         match (expected.get(id), found.get(id)) {
-            (Some(_), None) => drop(writeln!(differences, "{id}: missing")),
-            (None, Some(_)) => drop(writeln!(differences, "{id}: should not be there")),
+            (Some(_), None) => {
+                let _ = writeln!(differences, "{id}: missing");
+            }
+            (None, Some(_)) => {
+                let _ = writeln!(differences, "{id}: should not be there");
+            }
             (Some(expected), Some(found)) if expected != found => {
                 for (key, value) in expected.as_object().into_iter().flatten() {
                     if *value != found[key] {

@@ -12,3 +12,9 @@ mod skillmeat;
 mod venv;
 
 mod control;
+mod differential;
+mod latency;
+mod lifecycle;
+mod ownership;
+mod parallel;
+mod tags;

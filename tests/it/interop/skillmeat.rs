@@ -47,6 +47,14 @@ impl<'h> SkillMeat<'h> {
         finish(self.command(arguments), "", CALL).succeeded()
     }
 
+    /// Runs a Python `script` in SkillMeat's environment, and what it printed.
+    pub(crate) fn python(&self, script: &str, arguments: &[&str]) -> String {
+        let mut command = self.home.command(venv::bin().join("python"));
+        environment(&mut command, self.hook);
+        command.args(["-c", script]).args(arguments);
+        finish(command, "", CALL).succeeded().stdout
+    }
+
     /// Makes the cache database as SkillMeat makes it when its command line is first used.
     pub(crate) fn make_cache(&self) {
         self.run(&["list"]);

@@ -33,7 +33,8 @@ fn made() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let root = target.join(format!("skillmeat-{VERSION}"));
     // Another test run may be making it: whoever comes second waits and finds it complete.
-    let lock = File::create(root.with_extension("lock")).expect("a lock file in the target directory");
+    let lock = File::create(target.join(format!("skillmeat-{VERSION}.lock")))
+        .expect("a lock file in the target directory");
     lock.lock().expect("the lock on the environment");
     let complete = root.join("complete");
     if !complete.exists() {
