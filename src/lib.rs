@@ -1,3 +1,7 @@
 //! skillmeatd keeps SkillMeat's files and its web backend's cache database in step, in both directions.
 
+pub mod config;
+pub mod control;
 pub mod domain;
+pub mod fs;
+pub mod paths;

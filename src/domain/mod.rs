@@ -6,5 +6,11 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod dirty;
+pub mod hint;
+pub mod mapping;
 pub mod model;
 pub mod plan;
+pub mod reactor;
+pub mod removal;
+pub mod tags;

@@ -372,9 +372,21 @@ pub struct Collection {
     pub artifacts: BTreeMap<ArtifactId, Artifact>,
     /// Ids that are there but could not be read now; their rows stay as they are.
     pub held: BTreeSet<ArtifactId>,
-    /// Why nothing may be taken for removed from this collection, if so: the manifest is missing, empty or unreadable,
-    /// or one of its entries could not even be named.
-    pub doubt: Option<String>,
+    /// Why nothing may be taken for removed from this collection, if so.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why the entries of a collection cannot be told for certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Doubt {
+    /// The directory has no `collection.toml`.
+    Missing,
+    /// `collection.toml` has no bytes.
+    Empty,
+    /// `collection.toml` cannot be read or is not a manifest; the problem list says where.
+    Unreadable,
+    /// An entry could not even be named.
+    Unnamed,
 }
 
 /// What the files say the cache should hold.
