@@ -2,6 +2,7 @@
 //!
 //! What this module does not do: reach into the library. Everything goes through the command line.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use serde_json::Value;
 
 use crate::child::{Finished, Running, finish};
 use crate::home::{Home, eventually};
+
+/// Names another `skillmeatd` to test, for example an installed package.
+const BINARY: &str = "SKILLMEATD_TEST_BINARY";
 
 /// Longest a single command of the daemon's command line may take, a first reconcile included.
 const COMMAND: Duration = Duration::from_secs(120);
@@ -58,6 +62,7 @@ pub(crate) fn call(home: &Home, arguments: &[&str]) -> Finished {
     finish(command, "", COMMAND)
 }
 
-fn binary() -> &'static str {
-    env!("CARGO_BIN_EXE_skillmeatd")
+/// The binary of this build, unless another one is named.
+fn binary() -> OsString {
+    std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_skillmeatd").into())
 }

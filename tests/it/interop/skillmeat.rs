@@ -57,8 +57,9 @@ impl<'h> SkillMeat<'h> {
 
     /// Makes the cache database as SkillMeat makes it when its command line is first used.
     pub(crate) fn make_cache(&self) {
-        self.run(&["list"]);
-        assert!(self.home.cache_db().exists(), "`skillmeat list` made no cache database");
+        // Without a collection it fails, after it has made the database.
+        let list = finish(self.command(&["list"]), "", CALL);
+        assert!(self.home.cache_db().exists(), "`skillmeat list` made no cache database: {list:?}");
     }
 
     /// `add KIND SOURCE`, with further options.
