@@ -1,10 +1,9 @@
-//! The integration tests, in one binary: it links once.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on has failed"
-)]
+//! The integration tests: one binary, real temp trees, the real SQLite and, in `interop`, the real SkillMeat.
 
+mod child;
 mod cli;
+mod daemon;
+mod generate;
+mod home;
+mod interop;
 mod tidy;
