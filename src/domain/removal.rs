@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::model::{ArtifactId, Desired, Doubt};
-use super::plan::{Actual, DEFAULT_COLLECTION, Scope};
+use super::rows::{Actual, DEFAULT_COLLECTION, Scope};
 
 /// A reconcile may remove this many rows of a collection without asking, however small the collection is.
 const BRAKE_FLOOR: usize = 10;

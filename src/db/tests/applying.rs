@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::plan::Scope;
+use crate::domain::rows::Scope;
 
 #[tokio::test]
 async fn every_column_of_a_new_row_is_what_skillmeat_writes() {
