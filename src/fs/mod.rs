@@ -1,3 +1,4 @@
 //! Files: watching, reading, replacing.
 
 pub mod watch;
+pub mod write;

@@ -357,8 +357,15 @@ fn set(entry: &mut Table, key: &str, value: Option<Value>) {
     }
 }
 
+/// What the document says but for the stamp; no metadata and empty metadata say the same.
 fn without_stamp(mut document: Table) -> Table {
     document.get_mut("collection").and_then(Value::as_table_mut).unwrap().remove("updated");
+    for entry in document.get_mut("artifacts").and_then(Value::as_array_mut).into_iter().flatten() {
+        let entry = entry.as_table_mut().unwrap();
+        if entry.get("metadata").and_then(Value::as_table).is_some_and(Table::is_empty) {
+            entry.remove("metadata");
+        }
+    }
     document
 }
 
