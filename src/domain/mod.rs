@@ -6,5 +6,16 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod dirty;
+pub mod edit;
+pub mod fingerprint;
+pub mod follow;
+pub mod frontmatter;
+pub mod hint;
+pub mod manifest;
+pub mod mapping;
 pub mod model;
 pub mod plan;
+pub mod reactor;
+pub mod removal;
+pub mod tags;

@@ -269,8 +269,12 @@ pub struct Manifest {
     pub unnamed: usize,
     /// `groups`, in file order.
     pub groups: Vec<Group>,
+    /// Whether an entry of `groups` could not be read: then a group that is not in the list may still be in the file.
+    pub groups_incomplete: bool,
     /// `tag_definitions`, in file order.
     pub tag_definitions: Vec<TagDefinition>,
+    /// Whether an entry of `tag_definitions` could not be read.
+    pub tag_definitions_incomplete: bool,
     /// What was wrong, place by place. Paths are left empty; whoever opened the file fills them in.
     pub problems: Vec<Problem>,
 }
@@ -372,9 +376,21 @@ pub struct Collection {
     pub artifacts: BTreeMap<ArtifactId, Artifact>,
     /// Ids that are there but could not be read now; their rows stay as they are.
     pub held: BTreeSet<ArtifactId>,
-    /// Why nothing may be taken for removed from this collection, if so: the manifest is missing, empty or unreadable,
-    /// or one of its entries could not even be named.
-    pub doubt: Option<String>,
+    /// Why nothing may be taken for removed from this collection, if so.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why the entries of a collection cannot be told for certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Doubt {
+    /// The directory has no `collection.toml`.
+    Missing,
+    /// `collection.toml` has no bytes.
+    Empty,
+    /// `collection.toml` cannot be read or is not a manifest; the problem list says where.
+    Unreadable,
+    /// An entry could not even be named.
+    Unnamed,
 }
 
 /// What the files say the cache should hold.

@@ -8,7 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{ArtifactId, Row};
+use super::mapping;
+use super::model::{Artifact, ArtifactId, Desired, Problem, Row};
+use super::removal::{self, Halt, Memory};
+use super::tags;
 
 /// Id of the DB collection that SkillMeat folds every directory into
 /// (`skillmeat.cache.models.DEFAULT_COLLECTION_ID`).
@@ -34,6 +37,24 @@ impl Scope {
         match self {
             Self::All => true,
             Self::Artifacts(ids) => ids.contains(id),
+        }
+    }
+
+    /// Whether nothing is inside.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Artifacts(ids) if ids.is_empty())
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Artifacts(mut ids), Self::Artifacts(more)) => {
+                ids.extend(more);
+                Self::Artifacts(ids)
+            }
+            _ => Self::All,
         }
     }
 }
@@ -194,3 +215,148 @@ pub struct Removal {
     /// The artifact.
     pub artifact: ArtifactId,
 }
+
+/// A plan, and what was noticed on the way to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The steps to apply.
+    pub plan: Plan,
+    /// Mirrored artifacts in scope that no manifest names any more, whether or not they may go yet.
+    pub absent: BTreeSet<ArtifactId>,
+    /// Collections whose removals wait for a person's word.
+    pub halts: Vec<Halt>,
+    /// What a person should know: an artifact in two directories, a directory claimed by two rows.
+    pub problems: Vec<Problem>,
+}
+
+/// The steps that make the rows in `scope` say what the files say.
+///
+/// `memory` is what earlier reconciles know about absences; see [`removal`]. The result is a pure function of the
+/// arguments, and planning again after applying it gives an empty plan.
+#[must_use]
+pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) -> Decision {
+    let directories = desired.collections.keys().cloned().collect();
+    let mapping = mapping::map(&directories, &actual.collections);
+    let (winners, mut problems) = winners(desired);
+    for (directory, rows) in &mapping.disputed {
+        problems.push(Problem::new(
+            format!("collections/{directory}"),
+            format!(
+                "the DB collections {} claim this directory equally; none of them is mirrored",
+                rows.join(", ")
+            ),
+        ));
+    }
+
+    let in_scope = |id: &ArtifactId| scope.contains(id);
+    let mut plan = Plan {
+        sentinel: !actual.sentinel && !winners.is_empty(),
+        default_collection: !actual.collections.contains_key(DEFAULT_COLLECTION),
+        ..Plan::default()
+    };
+    let mut new_tags: BTreeMap<String, String> = BTreeMap::new();
+    let by_slug: BTreeMap<&str, &str> =
+        actual.tags.iter().map(|tag| (tag.slug.as_str(), tag.id.as_str())).collect();
+    let by_name: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.name.as_str(), tag)).collect();
+    let by_id: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.id.as_str(), tag)).collect();
+
+    for (id, (_, artifact)) in winners.iter().filter(|(id, _)| in_scope(id)) {
+        if !actual.artifacts.contains_key(id) {
+            plan.new_artifacts.push(NewArtifact {
+                id: (*id).clone(),
+                source: artifact.entry.upstream.clone(),
+                deployed_version: artifact.entry.metadata.version.clone(),
+            });
+        }
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, artifact);
+
+        let mut wanted = BTreeSet::new();
+        let assigned = actual.artifact_tags.get(*id);
+        for tag in tags::rows(&artifact.entry.metadata.tags) {
+            // By slug, else by exact name: a tag made on the web may have a slug of its own.
+            let row = by_slug
+                .get(tag.slug.as_str())
+                .copied()
+                .or_else(|| by_name.get(tag.name.as_str()).map(|row| row.id.as_str()));
+            let slug = match row {
+                Some(tag_id) if assigned.is_some_and(|ids| ids.contains(tag_id)) => {
+                    wanted.insert(tag_id);
+                    continue;
+                }
+                Some(tag_id) => by_id.get(tag_id).map_or_else(|| tag.slug.clone(), |row| row.slug.clone()),
+                None => {
+                    new_tags.entry(tag.slug.clone()).or_insert(tag.name);
+                    tag.slug
+                }
+            };
+            plan.tag.push(Assignment { artifact: (*id).clone(), slug });
+        }
+        for tag_id in assigned.into_iter().flatten().filter(|tag_id| !wanted.contains(tag_id.as_str())) {
+            if let Some(row) = by_id.get(tag_id.as_str()) {
+                plan.untag.push(Assignment { artifact: (*id).clone(), slug: row.slug.clone() });
+            }
+        }
+    }
+    plan.new_tags = new_tags.into_iter().map(|(slug, name)| NewTag { name, slug }).collect();
+
+    for (directory, collection) in &desired.collections {
+        match mapping.by_directory.get(directory) {
+            Some(row) if row != DEFAULT_COLLECTION => {
+                for artifact in collection.artifacts.values().filter(|a| in_scope(&a.entry.id)) {
+                    upsert(&mut plan, actual, row, artifact);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    let mirrored: BTreeSet<&str> =
+        mapping.by_directory.values().map(String::as_str).chain([DEFAULT_COLLECTION]).collect();
+    let removal::Verdict { absent, allowed, halts } =
+        removal::judge(desired, actual, scope, &mirrored, memory);
+    for collection in mirrored {
+        let rows = actual.memberships.get(collection).into_iter().flatten();
+        plan.removals.extend(
+            rows.filter(|(id, _)| allowed.contains(*id))
+                .map(|(id, _)| Removal { collection: collection.to_owned(), artifact: id.clone() }),
+        );
+    }
+    Decision { plan, absent, halts, problems }
+}
+
+/// The artifact that stands for each id: the active collection's, else that of the first directory in alphabetical order.
+fn winners(desired: &Desired) -> (BTreeMap<&ArtifactId, (&str, &Artifact)>, Vec<Problem>) {
+    let mut winners: BTreeMap<&ArtifactId, (&str, &Artifact)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let active_first = desired
+        .collections
+        .get_key_value(&desired.active)
+        .into_iter()
+        .chain(desired.collections.iter().filter(|(directory, _)| **directory != desired.active));
+    for (directory, collection) in active_first {
+        for (id, artifact) in &collection.artifacts {
+            match winners.get(id) {
+                None => {
+                    winners.insert(id, (directory, artifact));
+                }
+                Some((winner, _)) => problems.push(Problem::new(
+                    format!("collections/{directory}/collection.toml"),
+                    format!("{id} is in collection {winner} too; SkillMeat has one row for both, and {winner}'s is the one mirrored"),
+                )),
+            }
+        }
+    }
+    (winners, problems)
+}
+
+fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, artifact: &Artifact) {
+    let id = &artifact.entry.id;
+    let row = Row::new(&artifact.entry, artifact.fingerprint.as_deref());
+    let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
+    if !current.is_some_and(|current| current.sound && current.synced && current.row == row) {
+        plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,379 @@
+//! Reading a `collection.toml`.
+//!
+//! The result is what SkillMeat's own loader (`skillmeat.storage.manifest.ManifestManager.read`,
+//! `skillmeat.core.collection.Collection.from_dict`) would make of the file, but where that gives up on the whole
+//! collection because of one bad entry, here the entry becomes a [`Problem`] and the rest is read. Only text that is no
+//! manifest at all is an error.
+//!
+//! SkillMeat rewrites the file for every change and a big one takes long to parse, so [`parse`] cuts the text at its
+//! `[[artifacts]]` headers and parses only the stretches that were not in the previous text. Wherever the cut might not
+//! be exact, the whole text is parsed; a property test holds both ways to the same result.
+//!
+//! What this module does not do: open the file, change it, or decide what its absence means.
+
+mod entry;
+mod iso;
+mod place;
+mod sections;
+mod split;
+mod strict;
+mod value;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use self::entry::Outcome;
+use self::place::{LineCounter, Notes};
+use self::sections::Sections;
+use self::split::Piece;
+use super::model::{ArtifactId, Manifest, Problem};
+pub use entry::TOOLS;
+
+/// A longer file is not read: 16 MiB is more than 20,000 artifacts.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// No more problems than this are told of one file.
+const MAX_PROBLEMS: usize = 200;
+
+/// A manifest, with what makes the next [`parse`] of nearly the same text quick.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What the text says.
+    pub manifest: Arc<Manifest>,
+    text: Arc<[u8]>,
+    /// `None` when the text had to be parsed as a whole.
+    pieces: Option<Pieces>,
+}
+
+impl Parsed {
+    /// The text this was read from.
+    #[must_use]
+    pub fn text(&self) -> &Arc<[u8]> {
+        &self.text
+    }
+}
+
+/// Where an artifact's stretch of text is, and what it says.
+type Stretch = (Range<usize>, Arc<Artifacts>);
+
+#[derive(Debug, Clone)]
+struct Pieces {
+    artifacts: Vec<Stretch>,
+    /// Everything between the artifacts, joined.
+    rest_text: String,
+    rest: Arc<Rest>,
+}
+
+/// What one stretch of text says about artifacts. Lines count from the start of the stretch.
+#[derive(Debug, Default)]
+struct Artifacts {
+    /// With the place of each entry.
+    outcomes: Vec<(u32, Option<u32>, Outcome)>,
+    problems: Vec<Problem>,
+    strict: Option<Strict>,
+}
+
+/// What the rest says. Lines count from the start of the joined rest.
+#[derive(Debug)]
+struct Rest {
+    sections: Sections,
+    problems: Vec<Problem>,
+    strict: Option<Strict>,
+}
+
+/// Syntax SkillMeat's reader does not know: line, column, what.
+type Strict = (u32, Option<u32>, &'static str);
+
+/// The stretches cannot be taken apart; the whole text must be parsed.
+struct Inexact;
+
+/// Read the text of a `collection.toml`. What `previous` has in common with it is not parsed again.
+///
+/// # Errors
+/// The text is no manifest: longer than [`MAX_BYTES`], empty, not UTF-8, with a byte order mark, not TOML, or without a
+/// `[collection]` table. The problem has the place where one can be named, and no path.
+pub fn parse(text: Arc<[u8]>, previous: Option<&Parsed>) -> Result<Parsed, Problem> {
+    if let Some(previous) = previous.filter(|previous| previous.text == text) {
+        return Ok(previous.clone());
+    }
+    let readable = check(&text)?;
+    if let Ok((manifest, pieces)) = parse_pieces(readable, previous) {
+        return Ok(Parsed { manifest: Arc::new(manifest), pieces: Some(pieces), text });
+    }
+    let manifest = parse_whole(readable)?;
+    Ok(Parsed { manifest: Arc::new(manifest), pieces: None, text })
+}
+
+/// Where an artifact's files are, as the components below the collection directory joined by `/`, from a `path` as a
+/// manifest writes it.
+///
+/// # Errors
+/// The path leads out of the collection, or nowhere.
+pub fn artifact_path(path: &str) -> Result<String, BadPath> {
+    if path.starts_with('/') {
+        return Err(BadPath::Absolute);
+    }
+    if path.contains('\0') {
+        return Err(BadPath::Nul);
+    }
+    let components: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if components.contains(&"..") {
+        return Err(BadPath::Parent);
+    }
+    if components.is_empty() { Err(BadPath::Empty) } else { Ok(components.join("/")) }
+}
+
+/// Why the files at an entry's `path` are not looked at. SkillMeat itself does not check the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadPath {
+    /// It begins with `/`.
+    #[error("its path is absolute")]
+    Absolute,
+    /// It holds `..`.
+    #[error("its path holds `..`")]
+    Parent,
+    /// It names the collection directory itself.
+    #[error("its path is empty")]
+    Empty,
+    /// No file can be called that.
+    #[error("its path holds a NUL character")]
+    Nul,
+}
+
+fn check(text: &[u8]) -> Result<&str, Problem> {
+    if text.is_empty() {
+        return Err(Problem::new("", "the file is empty"));
+    }
+    if text.len() > MAX_BYTES {
+        let message = format!("the file is too long: {} bytes, of {MAX_BYTES} at most", text.len());
+        return Err(Problem::new("", message));
+    }
+    if text.starts_with(b"\xef\xbb\xbf") {
+        let message = "the file begins with a byte order mark, which SkillMeat cannot read: save it without";
+        return Err(Problem::at(1, 1, message));
+    }
+    str::from_utf8(text).map_err(|error| {
+        let readable =
+            text.get(..error.valid_up_to()).and_then(|head| str::from_utf8(head).ok()).unwrap_or("");
+        let (line, column) = Notes::new(readable).place(readable.len());
+        Problem { path: String::new(), line: Some(line), column, message: "the text is not UTF-8".into() }
+    })
+}
+
+fn no_collection() -> Problem {
+    Problem::new("", "there is no [collection] table, so this is not a manifest")
+}
+
+fn parse_whole(text: &str) -> Result<Manifest, Problem> {
+    let root = DeTable::parse(text).map_err(|error| {
+        let (line, column) = Notes::new(text).place(error.span().map_or(0, |span| span.start));
+        let message = format!("not valid TOML: {}", error.message().lines().collect::<Vec<_>>().join(", "));
+        Problem { path: String::new(), line: Some(line), column, message }
+    })?;
+    let artifacts = read_artifacts(root.get_ref(), text);
+    let rest = read_rest(root.get_ref(), text, false).ok_or_else(no_collection)?;
+    let everything = 0..text.len();
+    Ok(assemble(text, &[(0, &artifacts)], &rest, std::slice::from_ref(&everything)))
+}
+
+fn parse_pieces(text: &str, previous: Option<&Parsed>) -> Result<(Manifest, Pieces), Inexact> {
+    let pieces = split::split(text).ok_or(Inexact)?;
+    let (mut artifacts, mut rest) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        match piece {
+            Piece::Artifact(range) => artifacts.push(range),
+            Piece::Rest(range) => rest.push(range),
+        }
+    }
+    if artifacts.is_empty() {
+        return Err(Inexact);
+    }
+    let rest_text: String = rest.iter().filter_map(|range| text.get(range.clone())).collect();
+    let known = previous.and_then(|previous| Some((previous, previous.pieces.as_ref()?)));
+    let rest_read = match known {
+        Some((_, pieces)) if pieces.rest_text == rest_text => Arc::clone(&pieces.rest),
+        _ => Arc::new(parse_rest(&rest_text)?),
+    };
+    let artifacts = parse_artifacts(text, artifacts, known)?;
+
+    let stretches: Vec<_> =
+        artifacts.iter().map(|(range, artifacts)| (range.start, artifacts.as_ref())).collect();
+    let manifest = assemble(text, &stretches, &rest_read, &rest);
+    Ok((manifest, Pieces { artifacts, rest_text, rest: rest_read }))
+}
+
+fn parse_artifacts(
+    text: &str,
+    ranges: Vec<Range<usize>>,
+    known: Option<(&Parsed, &Pieces)>,
+) -> Result<Vec<Stretch>, Inexact> {
+    let old = known.map_or(&[][..], |(_, pieces)| &pieces.artifacts);
+    let old_text = |range: &Range<usize>| known.and_then(|(parsed, _)| parsed.text.get(range.clone()));
+    let new_text = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+    let same = |(new, (old, _)): &(&Range<usize>, &(Range<usize>, _))| {
+        old_text(old) == Some(new_text(new).as_bytes())
+    };
+    // Most rewrites change one entry, add one or take one away: what is the same from either end needs no look-up.
+    let head = ranges.iter().zip(old).take_while(same).count();
+    let tail = ranges[head..].iter().rev().zip(old[head..].iter().rev()).take_while(same).count();
+    let middle: HashMap<&[u8], &Arc<Artifacts>> = old[head..old.len() - tail]
+        .iter()
+        .filter_map(|(range, artifacts)| Some((old_text(range)?, artifacts)))
+        .collect();
+    let changed_until = ranges.len() - tail;
+    let count = ranges.len();
+    let read = |(index, range): (usize, Range<usize>)| {
+        let artifacts = if index < head {
+            Arc::clone(&old[index].1)
+        } else if index >= changed_until {
+            Arc::clone(&old[old.len() - (count - index)].1)
+        } else if let Some(artifacts) = middle.get(new_text(&range).as_bytes()) {
+            Arc::clone(artifacts)
+        } else {
+            Arc::new(parse_artifact(new_text(&range))?)
+        };
+        Ok((range, artifacts))
+    };
+    ranges.into_iter().enumerate().map(read).collect()
+}
+
+fn parse_artifact(text: &str) -> Result<Artifacts, Inexact> {
+    let root = parse_piece(text)?;
+    let table = root.get_ref();
+    // Another key means that an indented header opened something else.
+    if table.len() == 1 && table.contains_key("artifacts") {
+        Ok(read_artifacts(table, text))
+    } else {
+        Err(Inexact)
+    }
+}
+
+fn parse_rest(text: &str) -> Result<Rest, Inexact> {
+    let root = parse_piece(text)?;
+    if root.get_ref().contains_key("artifacts") {
+        return Err(Inexact);
+    }
+    read_rest(root.get_ref(), text, true).ok_or(Inexact)
+}
+
+fn parse_piece(text: &str) -> Result<Spanned<DeTable<'_>>, Inexact> {
+    // A cut may lie inside a multi-line string.
+    let has = |quotes: &[u8]| memchr::memmem::find(text.as_bytes(), quotes).is_some();
+    if has(b"\"\"\"") || has(b"'''") {
+        return Err(Inexact);
+    }
+    DeTable::parse(text).map_err(|_| Inexact)
+}
+
+fn read_artifacts(root: &DeTable<'_>, text: &str) -> Artifacts {
+    let mut notes = Notes::new(text);
+    let mut outcomes = Vec::new();
+    if let Some(artifacts) = root.get("artifacts") {
+        match entry::elements(artifacts, &mut notes) {
+            Some(elements) => {
+                for element in elements {
+                    let outcome = entry::read(element, &mut notes);
+                    let (line, column) = notes.place(element.span().start);
+                    outcomes.push((line, column, outcome));
+                }
+            }
+            None => outcomes.push((0, None, Outcome::Unnamed)),
+        }
+    }
+    let strict = first_strict(text, &notes);
+    Artifacts { outcomes, problems: notes.into_problems(), strict }
+}
+
+/// `judge_syntax` is off when the same text was judged with the artifacts.
+fn read_rest(root: &DeTable<'_>, text: &str, judge_syntax: bool) -> Option<Rest> {
+    let mut notes = Notes::new(text);
+    let sections = sections::read(root, &mut notes)?;
+    let strict = if judge_syntax { first_strict(text, &notes) } else { None };
+    Some(Rest { sections, problems: notes.into_problems(), strict })
+}
+
+fn first_strict(text: &str, notes: &Notes<'_>) -> Option<Strict> {
+    strict::find(text).map(|(offset, what)| {
+        let (line, column) = notes.place(offset);
+        (line, column, what)
+    })
+}
+
+/// Put the manifest together from stretches of artifacts, given with their offsets, and the rest, given with the ranges
+/// it was joined from.
+fn assemble(text: &str, artifacts: &[(usize, &Artifacts)], rest: &Rest, ranges: &[Range<usize>]) -> Manifest {
+    let mut lines = LineCounter::new(text);
+    let mut problems = Vec::new();
+    let mut strict: Vec<Strict> = Vec::new();
+    if !rest.problems.is_empty() || rest.strict.is_some() {
+        let starts = lines.starts_of(ranges);
+        let place = |line: u32| {
+            let index = starts.partition_point(|(joined, _)| *joined < line).saturating_sub(1);
+            starts.get(index).map_or(line, |(joined, file)| line - joined + file)
+        };
+        problems.extend(rest.problems.iter().map(|problem| moved(problem, place)));
+        strict.extend(rest.strict.map(|(line, column, what)| (place(line), column, what)));
+    }
+    let mut manifest = Manifest {
+        name: rest.sections.name.clone(),
+        groups: rest.sections.groups.items.clone(),
+        groups_incomplete: rest.sections.groups.incomplete,
+        tag_definitions: rest.sections.tag_definitions.items.clone(),
+        tag_definitions_incomplete: rest.sections.tag_definitions.incomplete,
+        ..Manifest::default()
+    };
+    let mut seen: HashSet<&ArtifactId> = HashSet::with_capacity(artifacts.len());
+    for (offset, stretch) in artifacts {
+        // Lines are counted only as far as a person needs to be told of one.
+        if !stretch.problems.is_empty() || stretch.strict.is_some() {
+            let before = lines.before(*offset);
+            problems.extend(stretch.problems.iter().map(|problem| moved(problem, |line| line + before)));
+            strict.extend(stretch.strict.map(|(line, column, what)| (line + before, column, what)));
+        }
+        for (line, column, outcome) in &stretch.outcomes {
+            let id = match outcome {
+                Outcome::Unnamed => {
+                    manifest.unnamed += 1;
+                    continue;
+                }
+                Outcome::Read(entry) => {
+                    manifest.entries.push(Arc::clone(entry));
+                    &entry.id
+                }
+                Outcome::Unreadable(id) => {
+                    manifest.unreadable.insert(id.clone());
+                    id
+                }
+            };
+            if !seen.insert(id) {
+                let line = Some(line + lines.before(*offset));
+                let message = format!("{id} is listed twice; the later entry counts");
+                problems.push(Problem { path: String::new(), line, column: *column, message });
+            }
+        }
+    }
+    if let Some((line, column, what)) = strict.into_iter().min() {
+        let message = format!(
+            "SkillMeat will refuse this collection: {what} is TOML 1.1, and its reader knows 1.0 only"
+        );
+        problems.push(Problem { path: String::new(), line: Some(line), column, message });
+    }
+    problems.sort();
+    if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS).filter(|more| *more > 0) {
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(Problem::new("", format!("{more} more problems in this file")));
+    }
+    manifest.problems = problems;
+    manifest
+}
+
+fn moved(problem: &Problem, place: impl Fn(u32) -> u32) -> Problem {
+    Problem { line: problem.line.map(place), ..problem.clone() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Which directory a DB collection stands for.
+//!
+//! SkillMeat's own code paths disagree on this (one joins the row's *name* to a path, unchecked), so the rule here is
+//! the safe one: a row maps only to a directory that was actually listed, compared as whole names. A name such as
+//! `../work` therefore maps to nothing.
+//!
+//! What this module does not do: look at the file system, or create anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::{DEFAULT_COLLECTION, DbCollection};
+
+/// How a row came to a directory, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Default,
+    Id,
+    Slug,
+    Name,
+}
+
+/// The rows that stand for a directory, and the directories that several rows claim equally well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// DB collection id by directory name. One row a directory, one directory a row.
+    pub by_directory: BTreeMap<String, String>,
+    /// Directories no row was given, because these rows claim it with the same right.
+    pub disputed: BTreeMap<String, Vec<String>>,
+}
+
+/// Map the rows of `collections` to the listed directory names.
+///
+/// The row `default` stands for the directory `default` (so does a row of `collection_type` `default` in a database
+/// that has no row `default`, as releases up to 0.45 made it). Any other row stands for the directory that equals its
+/// id, else its name, else its slug. Where two rows claim one directory, the default row wins, then id, slug, name;
+/// a remaining tie is disputed and maps to nothing.
+#[must_use]
+pub fn map(directories: &BTreeSet<String>, rows: &BTreeMap<String, DbCollection>) -> Mapping {
+    let has_default = rows.contains_key(DEFAULT_COLLECTION);
+    let mut claims: BTreeMap<&str, Vec<(Claim, &str)>> = BTreeMap::new();
+    for row in rows.values() {
+        if let Some((claim, directory)) = claim(row, has_default, directories) {
+            claims.entry(directory).or_default().push((claim, &row.id));
+        }
+    }
+    let mut mapping = Mapping::default();
+    for (directory, mut claimants) in claims {
+        claimants.sort_unstable();
+        match claimants.as_slice() {
+            [(first, _), (second, _), ..] if first == second => {
+                let rows = claimants.iter().map(|(_, id)| (*id).to_owned()).collect();
+                mapping.disputed.insert(directory.to_owned(), rows);
+            }
+            [(_, id), ..] => {
+                mapping.by_directory.insert(directory.to_owned(), (*id).to_owned());
+            }
+            [] => {}
+        }
+    }
+    mapping
+}
+
+fn claim<'a>(
+    row: &DbCollection,
+    has_default: bool,
+    directories: &'a BTreeSet<String>,
+) -> Option<(Claim, &'a str)> {
+    let legacy_default = !has_default && row.collection_type.as_deref() == Some(DEFAULT_COLLECTION);
+    if row.id == DEFAULT_COLLECTION || legacy_default {
+        return directories.get(DEFAULT_COLLECTION).map(|d| (Claim::Default, d.as_str()));
+    }
+    let listed = |name: &str| directories.get(name).map(String::as_str);
+    listed(&row.id)
+        .map(|d| (Claim::Id, d))
+        .or_else(|| listed(&row.name).map(|d| (Claim::Name, d)))
+        .or_else(|| row.slug.as_deref().and_then(listed).map(|d| (Claim::Slug, d)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: &str, name: &str, slug: Option<&str>, kind: Option<&str>) -> DbCollection {
+        DbCollection {
+            id: id.into(),
+            name: name.into(),
+            slug: slug.map(Into::into),
+            collection_type: kind.map(Into::into),
+        }
+    }
+
+    fn check(directories: &[&str], rows: &[DbCollection], expected: &[(&str, &str)]) -> Mapping {
+        let directories = directories.iter().map(|d| (*d).to_owned()).collect();
+        let rows = rows.iter().map(|r| (r.id.clone(), r.clone())).collect();
+        let mapping = map(&directories, &rows);
+        let expected: BTreeMap<String, String> =
+            expected.iter().map(|(d, r)| ((*d).to_owned(), (*r).to_owned())).collect();
+        assert_eq!(mapping.by_directory, expected);
+        mapping
+    }
+
+    #[test]
+    fn the_default_row_stands_for_the_default_directory_whatever_its_name() {
+        check(
+            &["default", "work"],
+            &[row("default", "work", None, Some("default"))],
+            &[("default", "default")],
+        );
+    }
+
+    #[test]
+    fn a_legacy_default_row_counts_only_without_a_row_called_default() {
+        let legacy = row("abc", "Default Collection", None, Some("default"));
+        check(&["default"], std::slice::from_ref(&legacy), &[("default", "abc")]);
+        check(&["default"], &[legacy, row("default", "x", None, None)], &[("default", "default")]);
+    }
+
+    #[test]
+    fn a_row_matches_by_id_then_name_then_slug() {
+        check(&["work"], &[row("work", "other", None, None)], &[("work", "work")]);
+        check(&["work"], &[row("abc", "work", None, None)], &[("work", "abc")]);
+        check(&["work"], &[row("abc", "Work!", Some("work"), None)], &[("work", "abc")]);
+        check(&["work"], &[row("abc", "Work", Some("wörk"), None)], &[]);
+    }
+
+    #[test]
+    fn a_hostile_name_matches_nothing() {
+        for name in ["../work", "/work", "work/", "work/../work", "work ", "", ".", ".."] {
+            check(&["work"], &[row("abc", name, Some(name), None)], &[]);
+        }
+    }
+
+    #[test]
+    fn of_two_claims_the_better_wins_and_equal_ones_are_disputed() {
+        check(
+            &["work"],
+            &[row("work", "x", None, None), row("abc", "work", None, None)],
+            &[("work", "work")],
+        );
+        check(
+            &["work"],
+            &[row("a", "work", None, None), row("b", "?", Some("work"), None)],
+            &[("work", "b")],
+        );
+        let mapping = check(&["work"], &[row("a", "work", None, None), row("b", "work", None, None)], &[]);
+        assert_eq!(mapping.disputed["work"], ["a", "b"]);
+    }
+}

@@ -1,0 +1,251 @@
+//! When an absence becomes a removal.
+//!
+//! Three rules stand between "no manifest names it" and a deleted row:
+//! * *A problem is not an absence.* What a missing, empty or unreadable manifest last named is still there.
+//! * *Grace.* SkillMeat's `add --force` takes an entry away and puts it back a second later, so an entry must have been
+//!   gone for a while ([`Absences`]).
+//! * *The brake.* More than max(10, half) of a collection going at once is more likely an accident than a wish; it
+//!   waits for a person's word ([`Halt`]).
+//!
+//! Only `collection_artifacts` rows are ever removed. The `artifacts` row stays, because uuid, group memberships and
+//! history hang on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::model::{ArtifactId, Desired, Doubt};
+use super::plan::{Actual, DEFAULT_COLLECTION, Scope};
+
+/// A reconcile may remove this many rows of a collection without asking, however small the collection is.
+const BRAKE_FLOOR: usize = 10;
+
+/// What earlier reconciles know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Ids each directory's manifest named when it was last read without doubt.
+    pub seen: BTreeMap<String, BTreeSet<ArtifactId>>,
+    /// Absences that have lasted through the grace period.
+    pub due: BTreeSet<ArtifactId>,
+    /// Removals a person has confirmed, by directory.
+    pub confirmed: BTreeMap<String, BTreeSet<ArtifactId>>,
+}
+
+/// A collection whose removals wait for a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Halt {
+    /// The directory's name, as `skillmeatd resume` takes it.
+    pub collection: String,
+    /// Why.
+    pub reason: HaltReason,
+    /// The artifacts whose rows stay meanwhile.
+    pub artifacts: BTreeSet<ArtifactId>,
+}
+
+/// Why removals wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HaltReason {
+    /// The directory is gone, or it has no manifest, or the manifest has no bytes. A word resumes it.
+    Gone,
+    /// The manifest cannot be read. Only mending it resumes.
+    Unreadable,
+    /// More entries went at once than the brake lets pass, of this many. A word resumes it.
+    Mass {
+        /// Number of entries the collection had.
+        of: usize,
+    },
+}
+
+/// What may go, and what may not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Everything in scope that no manifest names any more.
+    pub absent: BTreeSet<ArtifactId>,
+    /// The part of it whose rows may be deleted now.
+    pub allowed: BTreeSet<ArtifactId>,
+    /// What waits for a person.
+    pub halts: Vec<Halt>,
+}
+
+/// Judge the rows of the `mirrored` DB collections against the files.
+#[must_use]
+pub fn judge(
+    desired: &Desired,
+    actual: &Actual,
+    scope: &Scope,
+    mirrored: &BTreeSet<&str>,
+    memory: &Memory,
+) -> Verdict {
+    let mut present: BTreeSet<&ArtifactId> = BTreeSet::new();
+    let mut halts = Vec::new();
+    // A directory in doubt that was never read well may own any row nobody else owns.
+    let mut anything_may_be_held = false;
+    let nothing = BTreeSet::new();
+    let directories = desired.collections.keys().chain(memory.seen.keys()).collect::<BTreeSet<_>>();
+    for directory in directories {
+        let seen = memory.seen.get(directory);
+        let confirmed = memory.confirmed.get(directory).unwrap_or(&nothing);
+        let collection = desired.collections.get(directory);
+        if let Some(collection) = collection {
+            present.extend(collection.artifacts.keys());
+            present.extend(&collection.held);
+        }
+        let reason = match collection.map(|c| c.doubt) {
+            Some(None) => continue,
+            None | Some(Some(Doubt::Missing | Doubt::Empty)) => HaltReason::Gone,
+            Some(Some(Doubt::Unreadable | Doubt::Unnamed)) => HaltReason::Unreadable,
+        };
+        match seen {
+            None => anything_may_be_held = true,
+            Some(seen) => {
+                let held: BTreeSet<&ArtifactId> = match reason {
+                    HaltReason::Gone => seen.difference(confirmed).collect(),
+                    HaltReason::Unreadable | HaltReason::Mass { .. } => seen.iter().collect(),
+                };
+                if !held.is_empty() {
+                    halts.push(Halt {
+                        collection: directory.clone(),
+                        reason,
+                        artifacts: held.iter().map(|id| (*id).clone()).collect(),
+                    });
+                }
+                present.extend(held);
+            }
+        }
+    }
+
+    let owner = |id: &ArtifactId| {
+        memory.seen.iter().find(|(_, ids)| ids.contains(id)).map(|(directory, _)| directory.as_str())
+    };
+    let mut absent_by_owner: BTreeMap<&str, BTreeSet<&ArtifactId>> = BTreeMap::new();
+    let rows = mirrored.iter().filter_map(|collection| actual.memberships.get(*collection)).flatten();
+    for (id, _) in rows {
+        let ours = actual.artifacts.get(id).is_some_and(|artifact| artifact.mirrors_files);
+        if !ours || !scope.contains(id) || present.contains(id) {
+            continue;
+        }
+        match owner(id) {
+            None if anything_may_be_held => {}
+            owner => {
+                absent_by_owner.entry(owner.unwrap_or(DEFAULT_COLLECTION)).or_default().insert(id);
+            }
+        }
+    }
+
+    let mut verdict = Verdict { halts, ..Verdict::default() };
+    for (directory, absent) in absent_by_owner {
+        let confirmed = memory.confirmed.get(directory).unwrap_or(&nothing);
+        let of = memory.seen.get(directory).map_or_else(
+            || actual.totals.get(DEFAULT_COLLECTION).copied().unwrap_or(absent.len()),
+            BTreeSet::len,
+        );
+        let unconfirmed = absent.iter().filter(|id| !confirmed.contains(**id)).count();
+        let braked = unconfirmed > BRAKE_FLOOR.max(of / 2);
+        let may_go = |id: &ArtifactId| confirmed.contains(id) || (!braked && memory.due.contains(id));
+        verdict.allowed.extend(absent.iter().filter(|id| may_go(id)).map(|id| (*id).clone()));
+        if braked {
+            verdict.halts.push(Halt {
+                collection: directory.to_owned(),
+                reason: HaltReason::Mass { of },
+                artifacts: absent
+                    .iter()
+                    .filter(|id| !confirmed.contains(**id))
+                    .map(|id| (*id).clone())
+                    .collect(),
+            });
+        }
+        verdict.absent.extend(absent.into_iter().cloned());
+    }
+    verdict
+}
+
+/// What to remember for the next reconcile: each directory's entries, as far as they could be told.
+///
+/// An id leaves the memory of its directory when its rows are gone or it turned up elsewhere, not when the manifest
+/// stops naming it; otherwise a braked removal would lose its owner, and with it the brake, at the next look.
+#[must_use]
+pub fn remember(
+    desired: &Desired,
+    scope: &Scope,
+    absent: &BTreeSet<ArtifactId>,
+    removed: &BTreeSet<ArtifactId>,
+    memory: &Memory,
+) -> BTreeMap<String, BTreeSet<ArtifactId>> {
+    let named: BTreeMap<&str, BTreeSet<&ArtifactId>> = desired
+        .collections
+        .iter()
+        .filter(|(_, collection)| collection.doubt.is_none())
+        .map(|(directory, c)| (directory.as_str(), c.artifacts.keys().chain(&c.held).collect()))
+        .collect();
+    let elsewhere = |directory: &str, id: &ArtifactId| {
+        named.iter().any(|(other, ids)| *other != directory && ids.contains(id))
+    };
+    let mut seen = BTreeMap::new();
+    let directories: BTreeSet<&str> =
+        memory.seen.keys().map(String::as_str).chain(named.keys().copied()).collect();
+    for directory in directories {
+        let certain = named.get(directory);
+        let mut ids: BTreeSet<ArtifactId> = certain.into_iter().flatten().map(|id| (*id).clone()).collect();
+        for id in memory.seen.get(directory).into_iter().flatten() {
+            let has_no_row = scope.contains(id) && !absent.contains(id);
+            let settled = certain.is_some() && (has_no_row || elsewhere(directory, id));
+            if !removed.contains(id) && !settled {
+                ids.insert(id.clone());
+            }
+        }
+        if certain.is_some() || !ids.is_empty() {
+            seen.insert(directory.to_owned(), ids);
+        }
+    }
+    seen
+}
+
+/// Since when each artifact has been absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Absences {
+    since: BTreeMap<ArtifactId, Instant>,
+}
+
+impl Absences {
+    /// Note what a reconcile of `scope` found absent: new absences start now, and what is back is forgotten.
+    pub fn observe(&mut self, absent: &BTreeSet<ArtifactId>, scope: &Scope, now: Instant) {
+        self.since.retain(|id, _| !scope.contains(id) || absent.contains(id));
+        for id in absent {
+            self.since.entry(id.clone()).or_insert(now);
+        }
+    }
+
+    /// The absences that have lasted at least `grace`.
+    #[must_use]
+    pub fn due(&self, now: Instant, grace: Duration) -> BTreeSet<ArtifactId> {
+        let due = |since: &Instant| now.saturating_duration_since(*since) >= grace;
+        self.since.iter().filter(|(_, since)| due(since)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// When the next absence becomes due, if any is waiting after `now`.
+    #[must_use]
+    pub fn next(&self, now: Instant, grace: Duration) -> Option<Instant> {
+        self.since.values().map(|since| *since + grace).filter(|due| *due > now).min()
+    }
+
+    /// How many absences are running or due.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.since.len()
+    }
+
+    /// Whether nothing is absent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.since.is_empty()
+    }
+
+    /// Forget these; their rows are gone.
+    pub fn forget<'a>(&mut self, removed: impl IntoIterator<Item = &'a ArtifactId>) {
+        for id in removed {
+            self.since.remove(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

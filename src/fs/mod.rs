@@ -1,0 +1,3 @@
+//! Files: watching, reading, replacing.
+
+pub mod watch;
