@@ -178,14 +178,13 @@ impl Held {
     /// The text, if the file is one that may be replaced.
     pub(super) fn text(&self) -> Result<&str, Refusal> {
         let (links, uid) = (self.metadata.nlink(), self.metadata.uid());
-        let me = rustix::process::geteuid();
         if links > 1 {
             return Err(Refusal::HardLinked { links });
         }
         if self.metadata.mode() & 0o200 == 0 {
             return Err(Refusal::ReadOnly);
         }
-        if !me.is_root() && me.as_raw() != uid {
+        if !keeps_owner(rustix::process::geteuid(), uid) {
             return Err(Refusal::Owner { uid });
         }
         std::str::from_utf8(&self.bytes).map_err(|_| Refusal::NotUtf8)
@@ -299,6 +298,11 @@ fn later(file: &File, than: SystemTime) -> io::Result<SystemTime> {
     file.metadata()?.modified()
 }
 
+/// Whether `me` can replace a file of `owner` and leave it theirs.
+fn keeps_owner(me: Uid, owner: u32) -> bool {
+    me.is_root() || me.as_raw() == owner
+}
+
 fn random_letters() -> String {
     let bytes = uuid::Uuid::new_v4().into_bytes();
     // The first and last bytes of a version 4 UUID are random throughout.
@@ -315,4 +319,27 @@ pub(super) fn is_temp_name(name: &OsStr, of: &OsStr) -> bool {
         .and_then(|name| name.strip_prefix(b"."))
         .and_then(|name| name.strip_suffix(b".tmp"));
     letters.is_some_and(|letters| letters.len() == 8 && letters.iter().all(|c| NAME_CHARACTERS.contains(c)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_keeps_the_owner_of_anothers_file() {
+        let may = |me, owner| keeps_owner(Uid::from_raw(me), owner);
+        assert!(may(1_000, 1_000) && may(0, 1_000) && may(0, 0));
+        assert!(!may(1_000, 1_001) && !may(1_000, 0));
+    }
+
+    #[test]
+    fn names_are_like_those_of_pythons_tempfile() {
+        let of = OsStr::new("collection.toml");
+        for _ in 0..100 {
+            let name = format!(".collection.toml.{}.tmp", random_letters());
+            assert!(is_temp_name(OsStr::new(&name), of), "{name}");
+        }
+        assert!(!is_temp_name(OsStr::new("collection.toml.abcdefgh.tmp"), of));
+        assert!(!is_temp_name(OsStr::new(".collection.toml.abcdefgh.tmp2"), of));
+    }
 }
