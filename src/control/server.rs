@@ -43,7 +43,8 @@ pub struct Socket {
 /// When the socket cannot be made, or somebody answers at it: the daemon of another home that shares the directory.
 pub fn bind(path: &Path) -> io::Result<Socket> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        let message = "the daemon of another home answers there; give each home a runtime directory of its own";
+        let message =
+            "the daemon of another home answers there; give each home a runtime directory of its own";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
     }
     match std::fs::remove_file(path) {
