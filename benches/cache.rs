@@ -1,6 +1,11 @@
 //! What a sync costs: a first mirror, finding nothing to do, and one changed row.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a benchmark may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark may stop at the first surprise"
+)]
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -15,7 +20,9 @@ use tokio::runtime::Runtime;
 
 fn row(n: usize, description: &str) -> Row {
     Row {
-        description: Some(format!("{description} {n}: what it does and when to use it, in a sentence or two")),
+        description: Some(format!(
+            "{description} {n}: what it does and when to use it, in a sentence or two"
+        )),
         author: Some("Someone".to_owned()),
         license: Some("MIT".to_owned()),
         tags: vec![format!("tag-{}", n % 30), "common".to_owned()],
@@ -52,7 +59,8 @@ fn first_plan(count: usize) -> Plan {
             .collect(),
         tag: (0..count)
             .flat_map(|n| {
-                [format!("tag-{}", n % 30), "common".to_owned()].map(|slug| Assignment { artifact: id(n), slug })
+                [format!("tag-{}", n % 30), "common".to_owned()]
+                    .map(|slug| Assignment { artifact: id(n), slug })
             })
             .collect(),
         ..Plan::default()
@@ -73,9 +81,8 @@ fn change_one(actual: &Actual, n: usize, description: &str) -> Plan {
 fn fresh(runtime: &Runtime) -> (TempDir, Cache) {
     let home = tempfile::tempdir().expect("a temporary directory");
     let path: PathBuf = home.path().join("cache.db");
-    let cache = runtime.block_on(async {
-        Cache::create_standalone(&path, home.path()).await.unwrap().usable().unwrap()
-    });
+    let cache = runtime
+        .block_on(async { Cache::create_standalone(&path, home.path()).await.unwrap().usable().unwrap() });
     (home, cache)
 }
 
@@ -132,7 +139,8 @@ fn benches(criterion: &mut Criterion) {
             bencher.iter(|| {
                 turn += 1;
                 let text = format!("Edited {turn}");
-                let applied = runtime.block_on(cache.sync(&scope, now, |actual| change_one(actual, 7, &text)));
+                let applied =
+                    runtime.block_on(cache.sync(&scope, now, |actual| change_one(actual, 7, &text)));
                 assert_eq!(applied.unwrap().transactions, 1);
             });
         });
