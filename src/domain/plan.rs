@@ -125,6 +125,7 @@ pub struct Decision {
 /// arguments, and planning again after applying it gives an empty plan.
 #[must_use]
 pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) -> Decision {
+    let desired = &*removal::released(desired, memory);
     let directories = desired.collections.keys().cloned().collect();
     let mapping = mapping::map(&directories, &actual.collections);
     let (winners, mut problems) = winners(desired);
