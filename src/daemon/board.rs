@@ -96,7 +96,7 @@ impl Board {
             Some((Setback::HomeMissing | Setback::CacheUnusable, why)) => (State::Waiting, Some(why.clone())),
             Some((Setback::Transient, why)) => (State::Degraded, Some(why.clone())),
             None if findings.halts.is_empty() => (State::Watching, self.watching.shortfall.clone()),
-            None => (State::Halted, findings.halts.first().map(|halt| halt_message(halt))),
+            None => (State::Halted, findings.halts.first().map(halt_message)),
         }
     }
 

@@ -210,7 +210,7 @@ impl Daemon {
         for effect in self.reactor.handle(event, Instant::now()) {
             match effect {
                 Effect::Reconcile { revision, scope, all_rows } => {
-                    self.worker.reconcile(revision, scope, all_rows)
+                    self.worker.reconcile(revision, scope, all_rows);
                 }
                 Effect::CheckCache => self.worker.check_cache(),
                 Effect::Rearm => self.watcher.rearm(),
@@ -237,7 +237,7 @@ impl Daemon {
                 match (&before, &coverage.shortfall) {
                     (_, Some(shortfall)) if before != coverage.shortfall => tracing::warn!("{shortfall}"),
                     (Some(_), None) => {
-                        tracing::info!(held = coverage.held, "every directory is watched again")
+                        tracing::info!(held = coverage.held, "every directory is watched again");
                     }
                     _ => tracing::debug!(held = coverage.held, "watching"),
                 }

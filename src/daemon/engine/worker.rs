@@ -94,10 +94,8 @@ async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deli
 impl Drop for Worker {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the worker has panicked");
-            }
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the worker has panicked");
         }
     }
 }
