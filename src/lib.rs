@@ -68,3 +68,4 @@ pub mod domain;
 pub mod fs;
 pub mod observe;
 pub mod paths;
+pub mod state;

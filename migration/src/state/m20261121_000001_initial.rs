@@ -1,6 +1,6 @@
 //! The first schema of the state database.
 //!
-//! Times are milliseconds since the epoch unless the column says `_ns`; JSON payloads are opaque here. The tables are
+//! Times are milliseconds since 1970; JSON payloads are opaque here. The tables are
 //! STRICT: this file is ours alone, so a value of the wrong type is a bug that should fail at once.
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
@@ -14,34 +14,39 @@ impl MigrationName for Initial {
 }
 
 const UP: &[&str] = &[
+    // What the files of an artifact added up to, and the file stamps that were true of.
     "CREATE TABLE scans (
         collection TEXT NOT NULL,
         kind TEXT NOT NULL,
         path TEXT NOT NULL,
-        signature BLOB NOT NULL,
-        scanned_at_ns INTEGER NOT NULL,
         payload TEXT NOT NULL,
         PRIMARY KEY (collection, kind, path)
     ) STRICT, WITHOUT ROWID",
+    // The frontmatter at the last agreement.
     "CREATE TABLE bases (
         collection TEXT NOT NULL,
         artifact TEXT NOT NULL,
         payload TEXT NOT NULL,
         PRIMARY KEY (collection, artifact)
     ) STRICT, WITHOUT ROWID",
-    // A collection seen with no artifacts has a row here and none in seen_artifacts.
+    // Two tables each, because a set may be known and empty.
     "CREATE TABLE seen_collections (
         collection TEXT NOT NULL PRIMARY KEY,
-        seen_at_ms INTEGER NOT NULL
+        at_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID",
     "CREATE TABLE seen_artifacts (
         collection TEXT NOT NULL REFERENCES seen_collections (collection) ON DELETE CASCADE,
         artifact TEXT NOT NULL,
         PRIMARY KEY (collection, artifact)
     ) STRICT, WITHOUT ROWID",
-    "CREATE TABLE resumes (
+    "CREATE TABLE confirmed_collections (
         collection TEXT NOT NULL PRIMARY KEY,
-        confirmed_at_ms INTEGER NOT NULL
+        at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE confirmed_artifacts (
+        collection TEXT NOT NULL REFERENCES confirmed_collections (collection) ON DELETE CASCADE,
+        artifact TEXT NOT NULL,
+        PRIMARY KEY (collection, artifact)
     ) STRICT, WITHOUT ROWID",
     // seq, not the time, says which is newer: clocks jump.
     "CREATE TABLE manifest_history (
@@ -61,7 +66,8 @@ const UP: &[&str] = &[
 const DOWN: &[&str] = &[
     "DROP TABLE meta",
     "DROP TABLE manifest_history",
-    "DROP TABLE resumes",
+    "DROP TABLE confirmed_artifacts",
+    "DROP TABLE confirmed_collections",
     "DROP TABLE seen_artifacts",
     "DROP TABLE seen_collections",
     "DROP TABLE bases",

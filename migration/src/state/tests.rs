@@ -9,11 +9,12 @@ async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
 }
 
 const ROWS: &str = "
-    INSERT INTO scans VALUES ('default', 'skill', 'skills/a', x'00', 1, '{}');
+    INSERT INTO scans VALUES ('default', 'skill', 'skills/a', '{}');
     INSERT INTO bases VALUES ('default', 'skill:a', '{}');
     INSERT INTO seen_collections VALUES ('default', 1);
     INSERT INTO seen_artifacts VALUES ('default', 'skill:a');
-    INSERT INTO resumes VALUES ('default', 1);
+    INSERT INTO confirmed_collections VALUES ('default', 1);
+    INSERT INTO confirmed_artifacts VALUES ('default', 'skill:a');
     INSERT INTO manifest_history (collection, sha256, text, written_at_ms) VALUES ('default', 'h', x'00', 1);
     INSERT INTO meta VALUES ('k', 'v');";
 
@@ -31,9 +32,10 @@ async fn up_and_down_and_up_again_with_rows_in_every_table() {
             tables,
             [
                 "bases",
+                "confirmed_artifacts",
+                "confirmed_collections",
                 "manifest_history",
                 "meta",
-                "resumes",
                 "scans",
                 "seaql_migrations",
                 "seen_artifacts",
@@ -58,5 +60,5 @@ async fn up_and_down_and_up_again_with_rows_in_every_table() {
 async fn a_value_of_the_wrong_type_is_refused() {
     let db = Database::connect("sqlite::memory:").await.unwrap();
     StateMigrator::up(&db, None).await.unwrap();
-    db.execute_unprepared("INSERT INTO resumes VALUES ('default', 'yesterday')").await.unwrap_err();
+    db.execute_unprepared("INSERT INTO seen_collections VALUES ('default', 'yesterday')").await.unwrap_err();
 }

@@ -1,3 +1,5 @@
+//! Writing a plan: every column, and what is left alone.
+
 use super::*;
 use crate::domain::rows::Scope;
 

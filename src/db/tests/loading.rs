@@ -1,3 +1,5 @@
+//! Reading rows, sound and unsound.
+
 use std::collections::BTreeSet;
 
 use super::*;

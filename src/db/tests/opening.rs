@@ -1,3 +1,5 @@
+//! What is found at the path, and what a standalone cache is.
+
 use super::*;
 
 async fn identity(home: &Home) -> Identity {

@@ -5,7 +5,7 @@ use serde_yaml::granit_parser::{Event, Parser};
 
 use super::compose::Refused;
 
-/// Nested collections at most. PyYAML gives up at about 480, with an exception.
+/// Nested collections at most. PyYAML gives up just below 500, with an exception that is no YAML error.
 const MAX_DEPTH: usize = 64;
 
 /// Scalars and collections at most.
