@@ -66,6 +66,11 @@ impl Api {
         self.address
     }
 
+    #[allow(dead_code, reason = "the comparison in benches/ looks into /proc")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
     pub(crate) fn log(&self) -> String {
         self.running.log()
     }

@@ -115,12 +115,9 @@ fn half_a_schema_is_left_alone() {
     assert_eq!(refused.status.code(), Some(DATABASE_NOT_USABLE), "{refused:?}");
     let daemon = Daemon::start(&home);
     let status = eventually(SEEN, "the daemon says that the database is not usable", || {
-        let status = daemon.status().to_string();
-        if status.contains("cache.db") && status.contains("skillmeat list") {
-            Ok(status)
-        } else {
-            Err(status)
-        }
+        let status = daemon.status()?;
+        let said = status["database"]["kind"] == "half_schema" && status["database"]["detail"].is_string();
+        if said { Ok(status) } else { Err(status.to_string()) }
     });
     // Something to write about comes up, and is not written.
     generate(&home.skillmeat(), Recipe { collection: "more", seed: 12, ..SMALL });

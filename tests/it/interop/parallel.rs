@@ -1,12 +1,13 @@
-//! Several command lines at once, with the refresh hook reaching the backend as it does on a desktop.
+//! Much at once: several command lines, and a checkout of many artifacts.
 
 use crate::child::Running;
+use crate::generate::{Mix, Recipe, generate};
 use crate::home::eventually;
 
 use super::scenario::{SEEN, Stage};
 use super::skillmeat::SkillMeat;
 
-/// SkillMeat takes no lock on its manifest, so of six adds at once some are lost by SkillMeat itself. Whatever the
+/// With the refresh hook reaching the backend, as it does on a desktop. SkillMeat takes no lock on its manifest, so of six adds at once some are lost by SkillMeat itself. Whatever the
 /// manifest ends up with is what the pages show, and the next add is seen as if nothing had happened.
 #[test]
 fn six_adds_at_once_leave_manifest_and_pages_equal() {
@@ -39,4 +40,22 @@ fn six_adds_at_once_leave_manifest_and_pages_equal() {
     }
     assert_eq!(stage.ids().len(), 6);
     stage.settled("the adds that were repeated");
+}
+
+/// A collection that comes with a checkout: the files first, the manifest written in place and not by a rename.
+#[test]
+fn a_checkout_appears() {
+    let mut stage = Stage::with_collection();
+    let recipe = Recipe { collection: "default", artifacts: 250, seed: 21, mix: Mix::Skills };
+    generate(&stage.home.skillmeat(), recipe);
+    stage.seen("a checkout");
+    // A second one of every kind; the first is now in the way of nothing.
+    let recipe = Recipe { collection: "more", artifacts: 60, seed: 22, mix: Mix::Everything };
+    generate(&stage.home.skillmeat(), recipe);
+    assert_eq!(stage.ids().len(), 310);
+    stage.seen("a second checkout");
+    // Not the backend's own refresh: at this size it answers 504.
+    stage.api.restart();
+    stage.seen("a second checkout, after a restart of the backend");
+    stage.healthy();
 }

@@ -60,22 +60,23 @@ pub(crate) struct Stage {
 impl Stage {
     /// An empty home whose cache SkillMeat's command line has made; then the daemon, then the backend.
     pub(crate) fn open() -> Self {
-        Self::with(Home::new(), |skillmeat| skillmeat.make_cache())
+        Self::after(&[])
     }
 
     /// The same with a collection `default`.
     pub(crate) fn with_collection() -> Self {
-        Self::with(Home::new(), |skillmeat| {
-            skillmeat.run(&["init", "--name", "default"]);
-            skillmeat.make_cache();
-        })
+        Self::after(&["init", "--name", "default"])
     }
 
-    /// The same in `home` as it is, after `prepare`.
-    pub(crate) fn with(home: Home, prepare: impl FnOnce(&SkillMeat<'_>)) -> Self {
+    /// The same after one call of SkillMeat's command line, if any.
+    fn after(call: &[&str]) -> Self {
         let seat = Seat::take();
-        let home = Arc::new(home);
-        prepare(&SkillMeat::new(&home));
+        let home = Arc::new(Home::new());
+        let skillmeat = SkillMeat::new(&home);
+        if !call.is_empty() {
+            skillmeat.run(call);
+        }
+        skillmeat.make_cache();
         let daemon = Daemon::start(&home);
         let api = Api::start(&home);
         Self { api, daemon, home, _seat: seat }
@@ -115,6 +116,18 @@ impl Stage {
         self.seen(&format!("{after}, after a restart of the backend"));
         self.api.change("POST", "/user-collections/refresh-cache", None);
         self.seen(&format!("{after}, after a cache refresh"));
+        self.healthy();
+    }
+
+    /// Waits until the daemon itself says that all is well.
+    pub(crate) fn healthy(&self) {
+        eventually(SEEN, "the daemon has nothing to report", || {
+            let status = self.daemon.status()?;
+            let quiet = status["state"] == "watching"
+                && status["problems"] == 0
+                && status["halts"].as_array().is_some_and(Vec::is_empty);
+            if quiet { Ok(()) } else { Err(status.to_string()) }
+        });
     }
 
     /// The ids the manifests name now.
