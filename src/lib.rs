@@ -9,6 +9,7 @@
 //! * [`config`]: the settings, in layers, each with the place it came from.
 //! * [`observe`]: where the log goes.
 //! * [`db`]: the database side: which one it is, its rows, its changes.
+//! * [`state`]: what we remember between two runs, in a database of our own.
 //! * [`fs`]: the file side: watching, reading, replacing.
 //! * [`control`]: questions to the running daemon, over a Unix socket.
 //! * [`daemon`]: what joins the files and the database, and runs.

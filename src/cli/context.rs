@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::config::{self, ConfigError, ConfigFile, Flag, Loaded, Sources};
+use crate::control::client::{Client, ClientError};
 use crate::paths::{Environment, Paths};
 
-use super::exit::BadConfig;
+use super::exit::{BadConfig, Exit, Failure};
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -122,6 +123,26 @@ impl Context {
     /// Everything that is wrong with it, as one error with exit code 2.
     pub(crate) fn config(&self) -> anyhow::Result<Loaded> {
         self.load_config().map_err(|errors| BadConfig(errors).into())
+    }
+}
+
+impl Context {
+    /// Put a question to the running daemon.
+    ///
+    /// # Errors
+    /// With exit code 3 when no daemon serves this home; as the daemon says when it refuses.
+    pub(crate) fn ask<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        question: impl FnOnce(Client) -> F,
+    ) -> anyhow::Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(question(Client::new(&self.paths.socket))).map_err(|error| match error {
+            ClientError::NotRunning(_) => Failure::new(Exit::NotRunning, "there is nobody to ask")
+                .because(error)
+                .hint("start it with `skillmeatd run`, or do one pass without it: `skillmeatd sync --once`")
+                .into(),
+            error => error.into(),
+        })
     }
 }
 

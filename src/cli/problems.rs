@@ -1,8 +1,10 @@
-//! `problems`: what could not be read.
+//! `problems`: what could not be taken at face value.
+
+use std::io::Write;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Output};
 
 /// List what could not be read, with file, line and column
 ///
@@ -16,9 +18,17 @@ pub(super) struct ProblemsArgs {
 
 pub(super) fn run(args: ProblemsArgs, context: &Context) -> anyhow::Result<Exit> {
     let ProblemsArgs { json } = args;
-    let _ = (context.config()?, json);
-    Err(Failure::new(Exit::NotRunning, "the daemon cannot be asked on this branch")
-        .hint("this command is joined to the control socket on merge")
-        .because(std::io::Error::from(std::io::ErrorKind::Unsupported))
-        .into())
+    let problems = context.ask(|client| async move { client.problems().await })?;
+    let mut out = Output::stdout();
+    if json {
+        out.json(&problems)?;
+    } else if problems.problems.is_empty() {
+        writeln!(out, "no problems")?;
+    } else {
+        for problem in &problems.problems {
+            writeln!(out, "{problem}")?;
+        }
+    }
+    out.finish()?;
+    Ok(Exit::Done)
 }

@@ -1,8 +1,10 @@
 //! `resume`: confirms removals that were halted.
 
+use std::io::Write;
+
 use clap::Args;
 
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Output};
 
 /// Let a halted collection go on
 ///
@@ -13,13 +15,28 @@ pub(super) struct ResumeArgs {
     /// The collection, by the name of its directory
     #[arg(value_name = "COLLECTION")]
     collection: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: ResumeArgs, context: &Context) -> anyhow::Result<Exit> {
-    let ResumeArgs { collection } = args;
-    let _ = (context.config()?, collection);
-    Err(Failure::new(Exit::NotRunning, "the daemon cannot be asked on this branch")
-        .hint("this command is joined to the control socket on merge")
-        .because(std::io::Error::from(std::io::ErrorKind::Unsupported))
-        .into())
+    let ResumeArgs { collection, json } = args;
+    let resumed = context.ask(|client| async move { client.resume(&collection).await })?;
+    let mut out = Output::stdout();
+    if json {
+        out.json(&resumed)?;
+    } else {
+        writeln!(
+            out,
+            "collection {}: the rows of {} artifacts are removed",
+            resumed.collection,
+            resumed.removed.len()
+        )?;
+        for artifact in &resumed.removed {
+            writeln!(out, "  {artifact}")?;
+        }
+    }
+    out.finish()?;
+    Ok(Exit::Done)
 }

@@ -20,9 +20,8 @@ use super::format::{json_list, new_uuid, timestamp};
 use super::load::{all, json_array};
 use super::schema::Capabilities;
 use crate::domain::model::ArtifactId;
-use crate::domain::plan::{
-    Actual, Assignment, DEFAULT_COLLECTION, NewArtifact, NewTag, Plan, Removal, SENTINEL_PROJECT, Upsert,
-};
+use crate::domain::plan::{Assignment, NewArtifact, NewTag, Plan, Removal, Upsert};
+use crate::domain::rows::{Actual, DEFAULT_COLLECTION, SENTINEL_PROJECT};
 
 /// Rows a statement. More gain nothing, and each statement text stays in the connection's cache.
 const CHUNK: usize = 100;

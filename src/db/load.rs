@@ -14,7 +14,7 @@ use super::error::Result;
 use super::format::parse_list;
 use super::schema::Capabilities;
 use crate::domain::model::{ArtifactId, Kind, Row};
-use crate::domain::plan::{Actual, DbArtifact, DbCollection, DbRow, DbTag, SENTINEL_PROJECT, Scope};
+use crate::domain::rows::{Actual, DbArtifact, DbCollection, DbRow, DbTag, SENTINEL_PROJECT, Scope};
 
 /// Rows fetched at once.
 const PAGE: usize = 2_000;

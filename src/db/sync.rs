@@ -22,7 +22,8 @@ use super::error::{DbError, Result};
 use super::load::load;
 use super::{Cache, Capabilities};
 use crate::domain::model::ArtifactId;
-use crate::domain::plan::{Actual, Plan, Scope};
+use crate::domain::plan::Plan;
+use crate::domain::rows::{Actual, Scope};
 
 /// Most rows a transaction; about 8 ms of write lock.
 pub const BATCH: usize = 500;

@@ -18,4 +18,5 @@ pub mod model;
 pub mod plan;
 pub mod reactor;
 pub mod removal;
+pub mod rows;
 pub mod tags;

@@ -10,11 +10,12 @@
 //! Only `collection_artifacts` rows are ever removed. The `artifacts` row stays, because uuid, group memberships and
 //! history hang on it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::model::{ArtifactId, Desired, Doubt};
-use super::plan::{Actual, DEFAULT_COLLECTION, Scope};
+use super::rows::{Actual, DEFAULT_COLLECTION, Scope};
 
 /// A reconcile may remove this many rows of a collection without asking, however small the collection is.
 const BRAKE_FLOOR: usize = 10;
@@ -156,6 +157,23 @@ pub fn judge(
         verdict.absent.extend(absent.into_iter().cloned());
     }
     verdict
+}
+
+/// What is still wanted when the confirmed removals are taken at their word: a collection whose manifest is missing or
+/// empty goes on showing what was last read from it, and only a confirmation ends that.
+pub(super) fn released<'d>(desired: &'d Desired, memory: &Memory) -> Cow<'d, Desired> {
+    let mut released = Cow::Borrowed(desired);
+    for (directory, confirmed) in &memory.confirmed {
+        let is_gone = desired
+            .collections
+            .get(directory)
+            .is_some_and(|collection| matches!(collection.doubt, Some(Doubt::Missing | Doubt::Empty)));
+        if is_gone && let Some(collection) = released.to_mut().collections.get_mut(directory) {
+            collection.artifacts.retain(|id, _| !confirmed.contains(id));
+            collection.held.retain(|id| !confirmed.contains(id));
+        }
+    }
+    released
 }
 
 /// What to remember for the next reconcile: each directory's entries, as far as they could be told.

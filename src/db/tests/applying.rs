@@ -1,7 +1,7 @@
 //! Writing a plan: every column, and what is left alone.
 
 use super::*;
-use crate::domain::plan::Scope;
+use crate::domain::rows::Scope;
 
 #[tokio::test]
 async fn every_column_of_a_new_row_is_what_skillmeat_writes() {

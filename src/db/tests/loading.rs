@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::domain::plan::{Actual, DbTag, Scope};
+use crate::domain::rows::{Actual, DbTag, Scope};
 
 #[tokio::test]
 async fn an_untouched_database_loads_as_nothing() {

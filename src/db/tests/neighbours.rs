@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use super::*;
-use crate::domain::plan::Scope;
+use crate::domain::rows::Scope;
 
 #[tokio::test]
 async fn nothing_to_do_needs_no_lock_and_writes_nothing() {

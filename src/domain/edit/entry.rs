@@ -81,7 +81,7 @@ pub(super) fn locate(
         match (below, entries.last_mut()) {
             ([], _) if section.array => entries.push(Below { main: index, ..Below::default() }),
             ([metadata], Some(entry)) if metadata == "metadata" && !section.array => {
-                entry.metadata = Some(index)
+                entry.metadata = Some(index);
             }
             (below, Some(entry)) => {
                 // A header in double brackets names a list where SkillMeat has none.

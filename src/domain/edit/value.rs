@@ -143,9 +143,9 @@ fn many_lines(
     let mut told = vec![false; parts.elements.len()];
     // The comments of an element that goes are told where the element was.
     let tell_gone = |lines: &mut Lines<'_>, told: &mut [bool], until: usize| {
-        for gone in 0..until {
-            if !told[gone] && !kept.contains(&Some(gone)) {
-                told[gone] = true;
+        for (gone, told) in told.iter_mut().enumerate().take(until) {
+            if !*told && !kept.contains(&Some(gone)) {
+                *told = true;
                 for comment in parts.before[gone].iter().copied().chain(parts.behind[gone]) {
                     lines.push(&format!("{inner}{}", comment.trim_start()));
                 }

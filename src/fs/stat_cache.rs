@@ -1,0 +1,152 @@
+//! What of an earlier reading is still good.
+//!
+//! A reading holds as long as the signature over all its files' and directories' (device, inode, size, mtime, ctime) is
+//! the same, provided the newest change in it was *settled* when it was taken: a file written to twice within one tick
+//! of the file system's clock looks the same after both, so a signature with so young a change proves nothing. It is
+//! git's rule against "racily clean" entries (gitformat-index(5)), by ctime instead of mtime, because SkillMeat sets
+//! mtimes.
+//!
+//! What this module does not do: store the rows. The caller loads them at the start and saves what changed.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::artifact::{Frontmatter, Reading, State};
+use super::tree::{Listing, Signature};
+use crate::domain::frontmatter::Extracted;
+use crate::domain::model::{Fingerprint, Kind, Metadata, Problem};
+
+/// Kernels stamp files with the time of the last timer tick, at most 10 ms ago.
+const TICK: i128 = 20_000_000;
+
+/// File systems without sub-second times; FAT counts in two seconds.
+const COARSE_TICK: i128 = 2_000_000_000;
+
+/// Whether a change at `changed` was old enough at `now` that a later one must look different. Both in nanoseconds
+/// since 1970. A time in the future is never settled.
+#[must_use]
+pub fn is_settled(changed: i128, now: i128) -> bool {
+    let tick = if changed % 1_000_000_000 == 0 { COARSE_TICK } else { TICK };
+    changed < now.saturating_sub(tick)
+}
+
+/// Which artifact a row is about: one path may be listed as more than one kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CacheKey {
+    /// The collection directory's name.
+    pub collection: String,
+    /// Relative to the collection, normalised.
+    pub path: String,
+    /// As what it was read.
+    pub kind: Kind,
+}
+
+/// An artifact's reading, as a row to keep between runs. It is only ever a shortcut: without it, the files are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CachedArtifact {
+    /// Which artifact.
+    pub key: CacheKey,
+    /// All names below it.
+    pub listing: Listing,
+    /// Of their stamps.
+    pub signature: Signature,
+    /// See [`Reading::fingerprint`].
+    pub fingerprint: Option<Fingerprint>,
+    /// The entry file, relative to the artifact, and what it says.
+    pub frontmatter: Option<CachedFrontmatter>,
+    /// What was wrong when it was read.
+    pub problems: Vec<Problem>,
+    /// When that was, milliseconds since 1970.
+    pub scanned_at: i64,
+}
+
+/// The serialised form of [`Frontmatter`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CachedFrontmatter {
+    /// Relative to the artifact; empty when the artifact is one file.
+    pub file: String,
+    /// The fields.
+    pub metadata: Metadata,
+    /// Their problems.
+    pub problems: Vec<Problem>,
+    /// Whether they may be taken for what the author meant.
+    pub sound: bool,
+}
+
+/// A reading in memory.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    state: Option<State>,
+    /// Whether the signature alone proves that nothing changed.
+    settled: bool,
+    pub(super) fingerprint: Option<Arc<Fingerprint>>,
+    pub(super) frontmatter: Option<Arc<Frontmatter>>,
+    pub(super) problems: Vec<Problem>,
+    scanned_at: i128,
+    /// Whether it is worth keeping and not kept yet.
+    unsaved: bool,
+}
+
+impl Known {
+    /// A reading begun at `now`, nanoseconds since 1970.
+    pub(super) fn new(reading: Reading, now: i128) -> Self {
+        let settled = reading.state.as_ref().is_some_and(|state| is_settled(state.newest_change, now));
+        Self {
+            settled,
+            unsaved: settled,
+            state: reading.state,
+            fingerprint: reading.fingerprint.map(Arc::new),
+            frontmatter: reading.frontmatter.map(Arc::new),
+            problems: reading.problems,
+            scanned_at: now,
+        }
+    }
+
+    /// What to compare with the disk; `None` when only reading again tells.
+    pub(super) fn proof(&self) -> Option<(&Listing, &Signature)> {
+        let state = self.state.as_ref().filter(|_| self.settled)?;
+        Some((&state.listing, &state.signature))
+    }
+
+    /// The row to keep, once for each reading.
+    pub(super) fn take_unsaved(&mut self, key: impl FnOnce() -> CacheKey) -> Option<CachedArtifact> {
+        if !std::mem::take(&mut self.unsaved) {
+            return None;
+        }
+        let state = self.state.as_ref()?;
+        Some(CachedArtifact {
+            key: key(),
+            listing: state.listing.clone(),
+            signature: state.signature,
+            fingerprint: self.fingerprint.as_deref().cloned(),
+            frontmatter: self.frontmatter.as_deref().map(|frontmatter| CachedFrontmatter {
+                file: frontmatter.file.clone(),
+                metadata: frontmatter.extracted.metadata.clone(),
+                problems: frontmatter.extracted.problems.clone(),
+                sound: frontmatter.extracted.sound,
+            }),
+            problems: self.problems.clone(),
+            scanned_at: i64::try_from(self.scanned_at / 1_000_000).unwrap_or(i64::MAX),
+        })
+    }
+}
+
+/// Only settled readings are kept, so a row that comes back is one.
+impl From<CachedArtifact> for Known {
+    fn from(row: CachedArtifact) -> Self {
+        Self {
+            state: Some(State { listing: row.listing, signature: row.signature, newest_change: i128::MIN }),
+            settled: true,
+            fingerprint: row.fingerprint.map(Arc::new),
+            frontmatter: row.frontmatter.map(|kept| {
+                let extracted =
+                    Extracted { metadata: kept.metadata, problems: kept.problems, sound: kept.sound };
+                Arc::new(Frontmatter { file: kept.file, extracted })
+            }),
+            problems: row.problems,
+            scanned_at: i128::from(row.scanned_at) * 1_000_000,
+            unsaved: false,
+        }
+    }
+}
