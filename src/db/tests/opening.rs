@@ -142,12 +142,13 @@ async fn an_exclusive_lock_is_busy_and_not_a_verdict() {
 async fn two_who_create_at_once_get_one_database() {
     let home = Home::empty();
     let db = home.db();
-    let (one, two) = tokio::join!(
-        Cache::create_standalone(&db, home.path()),
-        Cache::create_standalone(&db, home.path())
-    );
+    let (one, two) =
+        tokio::join!(Cache::create_standalone(&db, home.path()), Cache::create_standalone(&db, home.path()));
     for opened in [one, two] {
         assert!(matches!(opened.unwrap().identity, Identity::Standalone(_)));
     }
-    assert_eq!(texts(&home.peer(), "SELECT version_num FROM alembic_version"), [migration::cache::ALEMBIC_HEAD]);
+    assert_eq!(
+        texts(&home.peer(), "SELECT version_num FROM alembic_version"),
+        [migration::cache::ALEMBIC_HEAD]
+    );
 }
