@@ -1,9 +1,14 @@
 //! How long a scan takes: of everything for the first time, of everything when nothing changed, after a restart with
 //! the stat cache, and of one artifact that was edited.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark may stop at the first surprise"
+)]
 
-#[expect(dead_code, reason = "each benchmark uses a part")]
+#[allow(dead_code, reason = "each benchmark uses a part")]
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};

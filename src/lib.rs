@@ -1,4 +1,72 @@
 //! skillmeatd keeps SkillMeat's files and its web backend's cache database in step, in both directions.
+//!
+//! This page is the map: what the parts are, which way data flows, what always holds, and who may import whom.
+//!
+//! # The parts
+//!
+//! * [`domain`]: the core. Every decision is a function of values here, and nothing here does I/O.
+//! * [`paths`]: where everything is.
+//! * [`config`]: the settings, in layers, each with the place it came from.
+//! * [`observe`]: where the log goes.
+//! * [`db`]: the database side: which one it is, its rows, its changes.
+//! * [`state`]: what we remember between two runs, in a database of our own.
+//! * [`fs`]: the file side: watching, reading, replacing.
+//! * [`control`]: questions to the running daemon, over a Unix socket.
+//! * [`daemon`]: what joins the files and the database, and runs.
+//! * [`cli`]: the command line; the only part that prints answers and chooses exit codes.
+//!
+//! # Which way data flows
+//!
+//! From files to database: an event is a hint that something changed and says nothing about what. The hints
+//! of a burst are gathered, the files they point at are read, and what was read becomes the wanted state. The
+//! wanted and the actual rows are compared in one transaction and the difference is written.
+//!
+//! From database to files: a change of the data version leads to a comparison of what the database owns with
+//! what `collection.toml` says and what both last agreed on. The difference becomes edits of the text, which
+//! replace the file at once and whole.
+//!
+//! The same comparison runs at the start, on a hint, after lost events, when asked, and on a slow timer, so
+//! an event that never came costs time and nothing else.
+//!
+//! # What always holds
+//!
+//! 1. *It converges.* When files and database are left alone, each mirrored row is a function of the files,
+//!    and each section of `collection.toml` that the database owns is a function of the database.
+//! 2. *It loses nothing.* A file has its old or its new content at every instant, whatever crashes. A change
+//!    made by anybody else survives ours, and ours is put back if somebody overwrites it unseen.
+//! 3. *A problem is not an absence.* What cannot be read removes nothing. The last good state stays and the
+//!    problem is shown until it is gone.
+//! 4. *It is a guest.* No schema change in a database that SkillMeat made, no write outside the manifests,
+//!    the artifacts' entry files, the mirrored rows and our own state directory.
+//! 5. *It is quiet.* With nothing to do there are no writes, no wake-ups beyond the slow timers, and no
+//!    reaction to what we wrote ourselves.
+//! 6. *It is honest.* What `status` shows was asked of the running daemon just then.
+//!
+//! # Who may import whom
+//!
+//! | layer | may import |
+//! |---|---|
+//! | `domain`, `paths` | nothing of ours |
+//! | `config`, `fs`, `db`, `state` | `domain` |
+//! | `control` | `domain`, `paths` |
+//! | `observe` | `config` |
+//! | `service` | `domain`, `paths`, `config` |
+//! | `daemon` | everything but `service` and `cli` |
+//! | `cli` | everything |
+//!
+//! So `fs` and `db` never see each other (the daemon carries values from one to the other), and `control`
+//! does not know the daemon. Only `db`, `state` and the migration package name sea-orm, only `fs` names
+//! notify, only `cli` names clap and anyhow. In `domain` there is no runtime, no database, no file, no clock
+//! and no environment: clippy's `disallowed_*` lists hold there, and `tests/it/tidy.rs` reads the sources to
+//! hold this whole table.
 
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod db;
 pub mod domain;
 pub mod fs;
+pub mod observe;
+pub mod paths;
+pub mod state;

@@ -19,12 +19,12 @@ fn sentence(seed: usize, length: usize) -> String {
 }
 
 /// The name of skill `n`.
-pub fn name(n: usize) -> String {
+pub(crate) fn name(n: usize) -> String {
     format!("{}-{}-{n:05}", word(n), word(n + 1))
 }
 
 /// `SKILL.md` of skill `n`.
-pub fn skill(n: usize) -> String {
+pub(crate) fn skill(n: usize) -> String {
     format!(
         "---\nname: {}\ndescription: Use this skill to {}\nauthor: author{}\nlicense: MIT\nversion: 1.{}.0\ntags:\n  - {}\n  - \
          {}\nallowed-tools: Read, Bash\n---\n# {}\n\n{}\n",
@@ -40,7 +40,7 @@ pub fn skill(n: usize) -> String {
 }
 
 /// A manifest of `count` skills with four groups, as tomli_w writes it.
-pub fn manifest(count: usize) -> String {
+pub(crate) fn manifest(count: usize) -> String {
     let mut text = String::from(
         "[collection]\nname = \"default\"\nversion = \"1.0.0\"\ncreated = \"2026-01-01T00:00:00\"\n\
          updated = \"2026-01-01T01:00:00.000001\"\n",
@@ -76,7 +76,7 @@ pub fn manifest(count: usize) -> String {
 }
 
 /// `~/.skillmeat` at `root`, with `count` skills of three files each in the default collection.
-pub fn write(root: &Path, count: usize) {
+pub(crate) fn write(root: &Path, count: usize) {
     let collection = root.join("collections/default");
     for n in 0..count {
         let skill_directory = collection.join("skills").join(name(n));

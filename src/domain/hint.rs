@@ -35,7 +35,7 @@ pub enum Hint {
 #[must_use]
 pub fn classify(components: &[&str], renamed: bool) -> Option<Hint> {
     match components {
-        [] | ["config.toml"] | ["collections"] => Some(Hint::Everything),
+        [] | ["config.toml" | "collections"] => Some(Hint::Everything),
         ["cache", file] if file.starts_with("cache.db") && !file.ends_with("-shm") => Some(Hint::Cache),
         ["cache"] => Some(Hint::Cache),
         ["collections", collection] => Some(Hint::Collection((*collection).to_owned())),

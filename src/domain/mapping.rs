@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{DEFAULT_COLLECTION, DbCollection};
+use super::rows::{DEFAULT_COLLECTION, DbCollection};
 
 /// How a row came to a directory, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,9 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod dirty;
+pub mod edit;
 pub mod fingerprint;
+pub mod follow;
 pub mod frontmatter;
 pub mod hint;
 pub mod manifest;
@@ -16,4 +18,5 @@ pub mod model;
 pub mod plan;
 pub mod reactor;
 pub mod removal;
+pub mod rows;
 pub mod tags;

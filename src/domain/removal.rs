@@ -10,11 +10,12 @@
 //! Only `collection_artifacts` rows are ever removed. The `artifacts` row stays, because uuid, group memberships and
 //! history hang on it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::model::{ArtifactId, Desired, Doubt};
-use super::plan::{Actual, DEFAULT_COLLECTION, Scope};
+use super::rows::{Actual, DEFAULT_COLLECTION, Scope};
 
 /// A reconcile may remove this many rows of a collection without asking, however small the collection is.
 const BRAKE_FLOOR: usize = 10;
@@ -158,6 +159,23 @@ pub fn judge(
     verdict
 }
 
+/// What is still wanted when the confirmed removals are taken at their word: a collection whose manifest is missing or
+/// empty goes on showing what was last read from it, and only a confirmation ends that.
+pub(super) fn released<'d>(desired: &'d Desired, memory: &Memory) -> Cow<'d, Desired> {
+    let mut released = Cow::Borrowed(desired);
+    for (directory, confirmed) in &memory.confirmed {
+        let is_gone = desired
+            .collections
+            .get(directory)
+            .is_some_and(|collection| matches!(collection.doubt, Some(Doubt::Missing | Doubt::Empty)));
+        if is_gone && let Some(collection) = released.to_mut().collections.get_mut(directory) {
+            collection.artifacts.retain(|id, _| !confirmed.contains(id));
+            collection.held.retain(|id| !confirmed.contains(id));
+        }
+    }
+    released
+}
+
 /// What to remember for the next reconcile: each directory's entries, as far as they could be told.
 ///
 /// An id leaves the memory of its directory when its rows are gone or it turned up elsewhere, not when the manifest
@@ -186,8 +204,9 @@ pub fn remember(
         let certain = named.get(directory);
         let mut ids: BTreeSet<ArtifactId> = certain.into_iter().flatten().map(|id| (*id).clone()).collect();
         for id in memory.seen.get(directory).into_iter().flatten() {
-            let has_no_row = certain.is_some() && scope.contains(id) && !absent.contains(id);
-            if !removed.contains(id) && !has_no_row && !(certain.is_some() && elsewhere(directory, id)) {
+            let has_no_row = scope.contains(id) && !absent.contains(id);
+            let settled = certain.is_some() && (has_no_row || elsewhere(directory, id));
+            if !removed.contains(id) && !settled {
                 ids.insert(id.clone());
             }
         }
@@ -224,6 +243,18 @@ impl Absences {
     #[must_use]
     pub fn next(&self, now: Instant, grace: Duration) -> Option<Instant> {
         self.since.values().map(|since| *since + grace).filter(|due| *due > now).min()
+    }
+
+    /// How many absences are running or due.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.since.len()
+    }
+
+    /// Whether nothing is absent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.since.is_empty()
     }
 
     /// Forget these; their rows are gone.

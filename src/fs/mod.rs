@@ -1,6 +1,7 @@
 //! The side that touches SkillMeat's files.
 //!
-//! [`scan`] reads the tree and says what the cache should hold; [`inspect`] reads one artifact or manifest for a person.
+//! [`watch`] says where something may have changed; [`scan`] reads the tree and says what the cache should hold;
+//! [`write`] replaces a manifest and loses nobody's update; [`inspect`] reads one artifact or manifest for a person.
 //! Below them, [`open`] opens nothing but regular files, [`tree`] lists and stamps, [`artifact`] reads one artifact, and
 //! [`stat_cache`] knows what need not be read again.
 //!
@@ -13,3 +14,5 @@ pub mod scan;
 pub mod settings;
 pub mod stat_cache;
 pub mod tree;
+pub mod watch;
+pub mod write;

@@ -30,7 +30,7 @@ use super::stat_cache::{CacheKey, CachedArtifact, Known};
 use super::tree::{self, NamesError};
 use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::model::{ArtifactId, Desired, Manifest, Problem};
-use crate::domain::plan::Scope;
+use crate::domain::rows::Scope;
 
 /// Reads the tree, and remembers it.
 #[derive(Debug)]

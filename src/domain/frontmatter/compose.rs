@@ -6,17 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_yaml::budget::{BudgetBreach, EnforcingPolicy, check_yaml_budget};
-use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag};
+use serde_yaml::granit_parser::{
+    ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag,
+};
 
 use super::lenient::Patched;
 use super::python::Id;
+use super::strict::{block, check_budget, empty_document, plain, plain_name, printable, tab, too_deep};
 
-/// Nested collections at most. PyYAML gives up at about 480, with an exception.
-const MAX_DEPTH: usize = 64;
-
-/// Scalars and collections at most.
-pub(super) const MAX_NODES: usize = 10_000;
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// One node. Several collections may hold it, and it may hold itself.
 #[derive(Debug)]
@@ -73,13 +71,30 @@ pub(super) struct Graph {
 /// Reads a text that is already known to be short.
 pub(super) fn compose(text: &str) -> Result<Graph, Refused> {
     printable(text)?;
+    empty_document(text)?;
     // PyYAML ends a line here as well; one character for one keeps all places as they are.
-    let text = text.replace('\u{85}', "\n");
+    let mut text = text.replace('\u{85}', "\n");
+    // A byte order mark is an ordinary character to PyYAML, except at the start.
+    let marks = text.char_indices().skip(1).any(|(_, c)| c == BYTE_ORDER_MARK);
+    let stand_in = ('\u{e000}'..='\u{f8ff}').find(|c| marks && !text.contains(*c));
+    if let Some(stand_in) = stand_in {
+        let start = text.chars().next().map_or(0, char::len_utf8);
+        let rest = text.split_off(start).replace(BYTE_ORDER_MARK, stand_in.encode_utf8(&mut [0; 4]));
+        text.push_str(&rest);
+    }
     if text.contains(['\u{2028}', '\u{2029}']) {
         // And here, but keeps the character where lines are joined. So the lines only have to be sound.
         compose_lines(text.replace(['\u{2028}', '\u{2029}'], "\n"))?;
     }
-    compose_lines(text)
+    let mut graph = compose_lines(text)?;
+    if let Some(stand_in) = stand_in {
+        for node in &mut graph.nodes {
+            if let Content::Scalar(text, _) = &mut node.content {
+                *text = text.replace(stand_in, BYTE_ORDER_MARK.encode_utf8(&mut [0; 4]));
+            }
+        }
+    }
+    Ok(graph)
 }
 
 fn compose_lines(text: String) -> Result<Graph, Refused> {
@@ -93,6 +108,9 @@ fn compose_lines(text: String) -> Result<Graph, Refused> {
                 return Ok(graph);
             }
             Err(Failure::Scan(error, seen)) => {
+                if *error.kind() == ErrorKind::RecursionLimitExceeded {
+                    return Err(too_deep(patched.original(error.marker().index())));
+                }
                 if !patched.mend(&error, seen) {
                     return Err(Refused::yaml(patched.original(error.marker().index()), error.info()));
                 }
@@ -126,54 +144,6 @@ fn compose_once(text: &str) -> Result<Graph, Failure> {
     }
     composer.gap(text.len(), text.chars().count())?;
     Ok(composer.graph)
-}
-
-/// PyYAML takes no control characters but tab and line ends, no surrogates and no `U+FFFE`, `U+FFFF`.
-fn printable(text: &str) -> Result<(), Refused> {
-    let bad = |c: char| !matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
-    match text.chars().position(bad) {
-        Some(at) => Err(Refused::yaml(at, "a control character is not allowed in YAML")),
-        None => Ok(()),
-    }
-}
-
-fn check_budget(text: &str) -> Result<(), Refused> {
-    let budget = serde_yaml::budget! {
-        max_depth: MAX_DEPTH,
-        max_nodes: MAX_NODES,
-        max_events: 3 * MAX_NODES,
-        max_aliases: 1_000,
-        max_anchors: 1_000,
-        max_documents: 8,
-        max_merge_keys: 100,
-        max_total_scalar_bytes: 1024 * 1024,
-        alias_anchor_ratio_multiplier: 50,
-    };
-    let report = check_yaml_budget(text, budget.unwrap_or_default(), EnforcingPolicy::AllContent);
-    match report.ok().and_then(|report| report.breached) {
-        // An error in the text is met again, with what leads up to it.
-        None => Ok(()),
-        Some(BudgetBreach::Depth { .. }) => Err(too_deep(text)),
-        Some(breach) => Err(Refused::lost(0, format!("too much YAML for a frontmatter: {breach:?}"))),
-    }
-}
-
-/// Where the first collection is that nests too deep.
-fn too_deep(text: &str) -> Refused {
-    let mut depth = 0;
-    let mut at = 0;
-    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
-        match event {
-            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
-            Event::SequenceEnd | Event::MappingEnd => depth -= 1,
-            _ => {}
-        }
-        at = span.start.index();
-        if depth > MAX_DEPTH {
-            break;
-        }
-    }
-    Refused::lost(at, format!("collections nest more than {MAX_DEPTH} deep"))
 }
 
 /// A collection that is not closed yet.
@@ -311,12 +281,16 @@ impl<'a> Composer<'a> {
         let Some(bytes) = span.byte_range().filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
         let at = span.start.index();
         self.gap(bytes.start, at)?;
-        self.seen = self.seen.max(bytes.end);
-        let flow = self.open.last().is_some_and(|open| open.flow);
-        let text = self.text.get(bytes).unwrap_or("");
+        let since = self.seen;
+        self.seen = since.max(bytes.end);
         match style {
-            ScalarStyle::Plain => plain(text, at, flow),
-            ScalarStyle::Literal | ScalarStyle::Folded => block(text, at, self.open.is_empty()),
+            ScalarStyle::Plain => {
+                let flow = self.open.last().is_some_and(|open| open.flow);
+                plain(self.text.get(bytes).unwrap_or(""), at, flow)
+            }
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                block(self.text.get(since..bytes.end).unwrap_or(""), at, self.open.is_empty())
+            }
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Ok(()),
         }
     }
@@ -366,45 +340,6 @@ impl<'a> Composer<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// PyYAML ends a plain scalar at a tab, and in brackets at a `?`, where nothing good can follow; in brackets none
-/// begins with `:` either.
-fn plain(text: &str, at: usize, flow: bool) -> Result<(), Refused> {
-    for (i, c) in text.chars().enumerate() {
-        match c {
-            '\t' => return Err(tab(at + i)),
-            '?' if flow => return Err(Refused::yaml(at + i, "an unquoted `?` in brackets")),
-            ':' if flow && i == 0 => return Err(Refused::yaml(at, "a `:` without a key")),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// PyYAML takes no tab in the line of the `|` or `>`, and no text without indentation under it, not even at the top.
-fn block(text: &str, at: usize, top: bool) -> Result<(), Refused> {
-    let (header, body) = text.split_once('\n').unwrap_or((text, ""));
-    if let Some(i) = header.chars().take_while(|c| *c != '#').position(|c| c == '\t') {
-        return Err(tab(at + i));
-    }
-    if top && body.lines().any(|line| !line.is_empty() && !line.starts_with(' ')) {
-        return Err(Refused::yaml(at, "a block of text must be indented"));
-    }
-    Ok(())
-}
-
-fn tab(at: usize) -> Refused {
-    Refused::yaml(at, "a tab is not allowed here")
-}
-
-/// PyYAML's anchors are ASCII letters, digits, `-` and `_`.
-fn plain_name(name: &str, at: usize) -> Result<(), Refused> {
-    if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-        Ok(())
-    } else {
-        Err(Refused::yaml(at, "anchors are made of letters, digits, `-` and `_`"))
     }
 }
 

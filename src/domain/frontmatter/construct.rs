@@ -115,7 +115,7 @@ impl Constructor {
         let tag = self.tag(id);
         let name = tag.strip_prefix(CORE).unwrap_or("");
         let failed =
-            |_| Refused::lost(at, format!("not a possible {name}, which SkillMeat does not survive"));
+            |_| Refused::lost(at, format!("not a possible {name}, and SkillMeat's extraction fails on it"));
         let value = match name {
             "null" => self.scalar(id).map(|_| Value::None)?,
             "bool" => resolve::bool_value(&self.scalar(id)?).map_err(failed)?,
@@ -263,10 +263,10 @@ impl Constructor {
         let mut merged: Vec<(Id, Id)> = Vec::new();
         let mut index = 0;
         while let Some(&(key, value)) = self.mapping(id).and_then(|pairs| pairs.get(index)) {
-            if self.is(key, "value") {
-                if let Some(node) = self.graph.nodes.get_mut(key) {
-                    node.tag = Some(format!("{CORE}str"));
-                }
+            if self.is(key, "value")
+                && let Some(node) = self.graph.nodes.get_mut(key)
+            {
+                node.tag = Some(format!("{CORE}str"));
             }
             if !self.is(key, "merge") {
                 index += 1;

@@ -60,8 +60,9 @@ impl Patched {
             ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation => self.indent_quoted(seen),
             ErrorKind::CommentNotSeparated => {
                 let at = error.marker().index();
-                let is_comment = self.text.chars().nth(at) == Some('#');
-                is_comment.then(|| Change { before: vec![at], spaces: 1 })
+                let mut around = self.text.chars().skip(at.saturating_sub(1));
+                let closed = matches!(around.next(), Some('"' | '\'' | ']' | '}'));
+                (closed && around.next() == Some('#')).then(|| Change { before: vec![at], spaces: 1 })
             }
             _ => None,
         };
@@ -109,10 +110,9 @@ impl Patched {
                         characters.next();
                     }
                 }
-                _ if c == quote => {
-                    if quote == '"' || characters.next_if(|(_, c)| *c == '\'').is_none() {
-                        break;
-                    }
+                // Two single quotes in a row are a quote in the text.
+                _ if c == quote && (quote == '"' || characters.next_if(|(_, c)| *c == '\'').is_none()) => {
+                    break;
                 }
                 _ => {}
             }

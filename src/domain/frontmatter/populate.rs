@@ -166,7 +166,10 @@ pub(super) fn populate(document: &Document) -> Result<Populated, Refused> {
         return Ok(Populated { not_a_mapping, ..Populated::default() });
     };
     if let Some((key, _)) = mapping.pairs.iter().find(|(key, _)| mapping.key(*key).is_none()) {
-        return Err(Refused::lost(document.spot(*key), "a key is not text"));
+        return Err(Refused::lost(
+            document.spot(*key),
+            "a key is not text, and SkillMeat's extraction fails on it",
+        ));
     }
     // SkillMeat prints these as well, so they can fail as well.
     for key in ["name", "model"] {

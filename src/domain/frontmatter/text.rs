@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Bytes of frontmatter that are parsed at most. The largest frontmatter seen in public collections is below 8 KiB.
+/// Bytes of frontmatter that are parsed at most. Real ones are shorter by far.
 pub(super) const FRONTMATTER_LIMIT: usize = 64 * 1024;
 
 /// Bytes of a file that are looked at: where a frontmatter may end and a description may be found.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::model::{Collection, Doubt, Entry, Kind, Metadata, Origin};
 use crate::domain::removal::HaltReason;
+use crate::domain::rows::{DbArtifact, DbCollection, DbRow};
 
 fn id(name: &str) -> ArtifactId {
     ArtifactId::new(Kind::Skill, name)

@@ -379,8 +379,8 @@ impl World {
 
     fn foreign_writer_acts(&mut self) {
         let key = (self.dice.roll(2), self.dice.roll(4));
-        if self.cache.contains_key(&key) {
-            self.cache.insert(key, 0);
+        if let Some(content) = self.cache.get_mut(&key) {
+            *content = 0;
             self.foreign_commit = true;
             self.emit(Event::Hint(Hint::Cache));
         }

@@ -14,7 +14,7 @@ fn rows(names: &[&str]) -> Actual {
     for name in names {
         actual
             .artifacts
-            .insert(id(name), crate::domain::plan::DbArtifact { uuid: (*name).into(), mirrors_files: true });
+            .insert(id(name), crate::domain::rows::DbArtifact { uuid: (*name).into(), mirrors_files: true });
         actual.memberships.entry("default".into()).or_default().insert(id(name), Default::default());
     }
     actual.totals.insert("default".into(), names.len());

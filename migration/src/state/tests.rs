@@ -1,0 +1,64 @@
+use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+
+use super::StateMigrator;
+
+async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
+const ROWS: &str = "
+    INSERT INTO scans VALUES ('default', 'skill', 'skills/a', '{}');
+    INSERT INTO bases VALUES ('default', 'skill:a', '{}');
+    INSERT INTO seen_collections VALUES ('default', 1);
+    INSERT INTO seen_artifacts VALUES ('default', 'skill:a');
+    INSERT INTO confirmed_collections VALUES ('default', 1);
+    INSERT INTO confirmed_artifacts VALUES ('default', 'skill:a');
+    INSERT INTO manifest_history (collection, sha256, text, written_at_ms) VALUES ('default', 'h', x'00', 1);
+    INSERT INTO meta VALUES ('k', 'v');";
+
+#[tokio::test]
+async fn up_and_down_and_up_again_with_rows_in_every_table() {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    for _ in 0..2 {
+        StateMigrator::up(&db, None).await.unwrap();
+        let tables = texts(
+            &db,
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+        )
+        .await;
+        assert_eq!(
+            tables,
+            [
+                "bases",
+                "confirmed_artifacts",
+                "confirmed_collections",
+                "manifest_history",
+                "meta",
+                "scans",
+                "seaql_migrations",
+                "seen_artifacts",
+                "seen_collections"
+            ]
+        );
+        db.execute_unprepared(ROWS).await.unwrap();
+        // A second `up` is a no-op and keeps the rows.
+        StateMigrator::up(&db, None).await.unwrap();
+        assert_eq!(texts(&db, "SELECT value FROM meta").await, ["v"]);
+        StateMigrator::down(&db, None).await.unwrap();
+        let left = texts(
+            &db,
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'seaql_migrations'",
+        )
+        .await;
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_the_wrong_type_is_refused() {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    StateMigrator::up(&db, None).await.unwrap();
+    db.execute_unprepared("INSERT INTO seen_collections VALUES ('default', 'yesterday')").await.unwrap_err();
+}

@@ -1,0 +1,120 @@
+//! `sync`: one complete reconcile, by the running daemon or here.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Context, Exit, Failure, Output};
+use crate::control::protocol::Synced;
+use crate::daemon::lifecycle::LockError;
+use crate::daemon::{OnceError, once};
+use crate::domain::reactor::Setback;
+use crate::observe;
+
+/// A pass that takes longer than this shows that it is at work.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+
+/// Bring the database up to date and say what changed
+///
+/// Asks the running daemon to look at everything, and returns when it has. With --once no daemon is needed: this
+/// process does one complete pass itself, and waits out the grace period of removals; if a daemon does run, it
+/// is asked all the same.
+#[derive(Debug, Args)]
+pub(super) struct SyncArgs {
+    /// Do one pass in this process if no daemon runs
+    #[arg(long)]
+    once: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: SyncArgs, context: &Context) -> anyhow::Result<Exit> {
+    let SyncArgs { once, json } = args;
+    let synced = if once { here(context)? } else { ask(context)? };
+    let mut out = Output::stdout();
+    if json {
+        out.json(&synced)?;
+    } else {
+        render(&mut out, &synced)?;
+    }
+    out.finish()?;
+    Ok(if synced.halts.is_empty() { Exit::Done } else { Exit::Attention })
+}
+
+fn ask(context: &Context) -> anyhow::Result<Synced> {
+    context.ask(|client| async move { client.sync().await })
+}
+
+fn here(context: &Context) -> anyhow::Result<Synced> {
+    let config = context.config()?.config;
+    observe::init(&config.log)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let bar = progress();
+    let result = runtime.block_on(once(context.paths.clone(), config, |what| {
+        if let Some(bar) = &bar {
+            bar.set_message(what.to_owned());
+        }
+    }));
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    match result {
+        Ok(synced) => Ok(synced),
+        Err(OnceError::Lock(LockError::Held { .. })) => ask(context),
+        Err(OnceError::Setback { setback, why }) => Err(match setback {
+            Setback::CacheUnusable => Failure::new(Exit::Database, why),
+            Setback::HomeMissing => Failure::new(Exit::Failed, why)
+                .hint("`skillmeat init` makes it; `skillmeatd run` waits for it"),
+            Setback::Transient => Failure::new(Exit::Failed, why).hint("try again"),
+        }
+        .into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A line that moves, on a terminal, once the pass has taken a while.
+fn progress() -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    let shown = bar.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(SHOW_AFTER);
+        if !shown.is_finished() {
+            shown.enable_steady_tick(Duration::from_millis(100));
+        }
+    });
+    Some(bar)
+}
+
+fn render(out: &mut impl Write, synced: &Synced) -> std::io::Result<()> {
+    let done = &synced.reconcile;
+    let (ms, us) = (done.took_us / 1000, done.took_us % 1000);
+    match done.rows {
+        0 => writeln!(out, "{} artifacts, already in step ({ms}.{us:03} ms)", done.artifacts)?,
+        rows => writeln!(out, "{} artifacts, {rows} rows written ({ms}.{us:03} ms)", done.artifacts)?,
+    }
+    if synced.pending_removals > 0 {
+        writeln!(out, "{} removals wait for their grace period", synced.pending_removals)?;
+    }
+    for halt in &synced.halts {
+        writeln!(out, "halted: {}", halt.message)?;
+    }
+    if synced.problems > 0 {
+        writeln!(
+            out,
+            "{} problems (`skillmeatd problems` lists them while the daemon runs)",
+            synced.problems
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Values as they were written, and as they are meant: durations, words, paths, filters.
+//!
+//! What this module does not do: know any key. Messages are the end of a sentence that begins with the key.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+/// A value as a layer gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Raw {
+    /// A TOML string.
+    String(String),
+    /// A TOML integer.
+    Integer(i64),
+    /// A TOML boolean.
+    Boolean(bool),
+    /// Any other TOML value; the text is what to call it in a message.
+    Other(&'static str),
+    /// The text of a variable or a flag, which has no type of its own.
+    Word(String),
+}
+
+impl Raw {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::String(text) | Self::Word(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn unexpected(&self, wanted: &str) -> String {
+        let found = match self {
+            Self::String(text) | Self::Word(text) => format!("{text:?}"),
+            Self::Integer(number) => number.to_string(),
+            Self::Boolean(truth) => truth.to_string(),
+            Self::Other(name) => (*name).to_owned(),
+        };
+        format!("must be {wanted}, found {found}")
+    }
+}
+
+/// What a duration looks like, for messages and help.
+pub(super) const A_DURATION: &str = r#"a duration such as "50ms", "5s", "30m" or "1h""#;
+
+const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+/// A whole number with a unit (`ms`, `s`, `m`, `h`), or a bare integer of milliseconds, within `range`.
+pub(super) fn duration(raw: &Raw, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let milliseconds = match raw {
+        Raw::Integer(number) => u64::try_from(*number).ok(),
+        _ => raw.text().and_then(|text| {
+            let text = text.trim();
+            let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            let (number, unit) = text.split_at(digits);
+            let unit = match unit.trim_start() {
+                // A bare number has a type only in a file: there it is the integer above.
+                "" if matches!(raw, Raw::Word(_)) => 1,
+                unit => UNITS.iter().find(|(name, _)| *name == unit)?.1,
+            };
+            number.parse::<u64>().ok()?.checked_mul(unit)
+        }),
+    };
+    let Some(duration) = milliseconds.map(Duration::from_millis) else {
+        return Err(raw.unexpected(&format!("{A_DURATION}, or a number of milliseconds")));
+    };
+    if range.contains(&duration) {
+        Ok(duration)
+    } else {
+        let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+        Err(raw.unexpected(&format!("between {least} and {most}")))
+    }
+}
+
+/// The shortest spelling that [`duration`] reads back.
+pub(super) fn show_duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    UNITS
+        .iter()
+        .rev()
+        .find(|(_, unit)| milliseconds >= u128::from(*unit) && milliseconds.is_multiple_of(u128::from(*unit)))
+        .map_or_else(
+            || format!("{milliseconds}ms"),
+            |(name, unit)| format!("{}{name}", milliseconds / u128::from(*unit)),
+        )
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(raw: &Raw) -> Result<bool, String> {
+    match raw {
+        Raw::Boolean(truth) => Ok(*truth),
+        Raw::Word(text) if text == "true" => Ok(true),
+        Raw::Word(text) if text == "false" => Ok(false),
+        _ => Err(raw.unexpected("true or false")),
+    }
+}
+
+/// One word of a fixed set.
+pub(super) fn word<T: Copy>(raw: &Raw, words: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, value)) = words.iter().find(|(name, _)| raw.text() == Some(name)) {
+        return Ok(*value);
+    }
+    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+    Err(raw.unexpected(&format!("one of {}", names.join(", "))))
+}
+
+/// The word for `value` in `words`.
+pub(super) fn show_word<T: Copy + PartialEq>(value: T, words: &[(&'static str, T)]) -> &'static str {
+    words.iter().find(|(_, each)| *each == value).map_or("", |(name, _)| name)
+}
+
+/// An absolute path: a daemon's working directory is nobody's idea of "here".
+pub(super) fn path(raw: &Raw) -> Result<PathBuf, String> {
+    let wanted = "an absolute path (a leading ~ is not expanded)";
+    let path = PathBuf::from(raw.text().ok_or_else(|| raw.unexpected(wanted))?);
+    if path.is_absolute() { Ok(path) } else { Err(raw.unexpected(wanted)) }
+}
+
+/// A log filter: a level, or comma-separated directives `target=level`.
+pub(super) fn filter(raw: &Raw) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let wanted =
+        "a level (off, error, warn, info, debug, trace) or a filter such as info,skillmeatd::db=debug";
+    let text = raw.text().map(str::trim).ok_or_else(|| raw.unexpected(wanted))?;
+    // EnvFilter takes a bare word for the name of a target and turns everything else off; here it is a slip.
+    let slip = text
+        .split(',')
+        .map(str::trim)
+        .any(|part| !part.contains(['=', '[', ':']) && !LEVELS.contains(&part.to_ascii_lowercase().as_str()));
+    if slip || EnvFilter::builder().parse(text).is_err() {
+        return Err(raw.unexpected(wanted));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,154 @@
+//! The command line's side of the control socket.
+//!
+//! What this module does not do: start a daemon. When none answers, it says so.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::protocol::{Problems, Refusal, Resumed, Status, Synced};
+use super::server::Resume;
+
+/// How long the daemon has to answer.
+const PATIENCE: Duration = Duration::from_secs(70);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody serves this home.
+    #[error("no daemon is running for this home (nobody answers at {0})")]
+    NotRunning(PathBuf),
+    /// The daemon does not want to, and says why.
+    #[error("{}", .0.detail)]
+    Refused(Refusal),
+    /// Somebody answers, but not as expected.
+    #[error("the daemon at {path} gave no usable answer: {reason}")]
+    Confused {
+        /// The socket.
+        path: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+/// Talks to the daemon behind one socket; a connection a question.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// A client of the daemon behind `socket`. Nothing is connected yet.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// The socket's path.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How the daemon is.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; so for the others.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.call(Method::GET, "/v1/status", Vec::new()).await
+    }
+
+    /// What is wrong, item by item.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn problems(&self) -> Result<Problems, ClientError> {
+        self.call(Method::GET, "/v1/problems", Vec::new()).await
+    }
+
+    /// Reconcile everything now, and wait for it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn sync(&self) -> Result<Synced, ClientError> {
+        self.call(Method::POST, "/v1/sync", Vec::new()).await
+    }
+
+    /// Let the removals of a halted collection happen.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resume(&self, collection: &str) -> Result<Resumed, ClientError> {
+        let body = serde_json::to_vec(&Resume { collection: collection.to_owned() });
+        let body = body.map_err(|error| self.confused(error))?;
+        self.call(Method::POST, "/v1/resume", body).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.confused(format!("none came within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning(self.socket.clone())
+            }
+            _ => self.confused(error),
+        })?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| self.confused(e))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "skillmeatd")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| self.confused(error))?;
+        let answer = async {
+            let response = sender.send_request(request).await?;
+            let ok = response.status().is_success();
+            Ok::<_, hyper::Error>((ok, response.into_body().collect().await?.to_bytes()))
+        };
+        tokio::pin!(answer);
+        tokio::pin!(connection);
+        let (ok, bytes) = tokio::select! {
+            answer = &mut answer => answer,
+            // The connection may end with the answer already in hand.
+            ended = &mut connection => match ended {
+                Ok(()) => answer.await,
+                Err(error) => Err(error),
+            },
+        }
+        .map_err(|error| self.confused(error))?;
+        if ok {
+            serde_json::from_slice(&bytes).map_err(|error| self.confused(error))
+        } else {
+            let refusal = serde_json::from_slice(&bytes).map_err(|error| self.confused(error))?;
+            Err(ClientError::Refused(refusal))
+        }
+    }
+
+    fn confused(&self, reason: impl ToString) -> ClientError {
+        ClientError::Confused { path: self.socket.clone(), reason: reason.to_string() }
+    }
+}

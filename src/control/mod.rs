@@ -1,0 +1,32 @@
+//! The control socket: HTTP over a Unix socket, spoken between the daemon and anyone of the same user.
+//!
+//! [`protocol`] is what goes over the wire, [`server`] turns requests into [`Ask`]s, [`client`] is the command line's
+//! side. The daemon answers each [`Ask`] from its own loop, so an answer proves that the loop is alive.
+//!
+//! What this module does not do: know the daemon. It hands over questions and waits for answers.
+
+pub mod client;
+pub mod protocol;
+pub mod server;
+
+use tokio::sync::oneshot;
+
+use protocol::{Problems, Refusal, Resumed, Status, Synced};
+
+/// A question to the daemon, with the place its answer goes to.
+#[derive(Debug)]
+pub enum Ask {
+    /// How it is.
+    Status(oneshot::Sender<Status>),
+    /// What is wrong, item by item.
+    Problems(oneshot::Sender<Problems>),
+    /// Reconcile everything now; answered when it is done.
+    Sync(oneshot::Sender<Result<Synced, Refusal>>),
+    /// Let the removals of a halted collection happen.
+    Resume {
+        /// The directory's name.
+        collection: String,
+        /// The answer.
+        answer: oneshot::Sender<Result<Resumed, Refusal>>,
+    },
+}

@@ -1,0 +1,312 @@
+//! The worker: everything that touches files and databases, one thing at a time.
+//!
+//! [`Engine::reconcile`] is the way from the files to the cache: scan, follow hand edits into the manifest, plan, apply,
+//! remember. It runs on a thread of its own ([`Worker`]), because a scan blocks, and nothing else of the daemon may.
+//!
+//! What this module does not do: decide when. The reactor says what to look at; the planner says what follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use chrono::Utc;
+
+use super::board::{self, Findings};
+use crate::config::Config;
+use crate::control::protocol::Database;
+use crate::db::{Cache, DbError};
+use crate::domain::dirty::ScanScope;
+use crate::domain::model::{ArtifactId, Desired, Problem};
+use crate::domain::plan::{self, Decision};
+use crate::domain::reactor::Setback;
+use crate::domain::removal::{self, Absences, Memory};
+use crate::domain::rows::Scope;
+use crate::fs::artifact::Frontmatter;
+use crate::fs::scan::{ScanError, Scanned, Scanner};
+use crate::fs::stat_cache::{CacheKey, CachedArtifact};
+use crate::paths::Paths;
+use crate::state::{ScanKey, State, StateError};
+
+mod database;
+mod follow;
+mod worker;
+
+pub(super) use worker::{Answer, Worker};
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Our own state cannot be opened.
+    #[error("the state database in {directory} cannot be opened")]
+    State {
+        /// The state directory.
+        directory: PathBuf,
+        /// Why not.
+        source: StateError,
+    },
+}
+
+/// Files on one side, the cache on the other, and what is remembered between two looks.
+#[derive(Debug)]
+pub struct Engine {
+    paths: Paths,
+    config: Config,
+    state: State,
+    scanner: Scanner,
+    cache: Option<Cache>,
+    database: Database,
+    absences: Absences,
+    memory: Memory,
+    /// What each artifact's frontmatter said when it was last followed.
+    bases: Bases,
+    /// Problems that belong to us rather than to the last scan: a damaged state database that was set aside.
+    notices: Vec<Problem>,
+    /// From the last decision about every row; a scoped decision does not see the others.
+    decided: Decided,
+}
+
+type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
+
+#[derive(Debug, Default)]
+struct Decided {
+    halts: Vec<removal::Halt>,
+    problems: Vec<Problem>,
+    /// Artifacts of a type this database does not know.
+    refused: BTreeSet<ArtifactId>,
+}
+
+/// A reconcile's setback, with what to say about it.
+#[derive(Debug)]
+struct Stop {
+    setback: Setback,
+    why: String,
+}
+
+impl Stop {
+    fn new(setback: Setback, why: impl Into<String>) -> Self {
+        Self { setback, why: why.into() }
+    }
+}
+
+impl From<DbError> for Stop {
+    fn from(error: DbError) -> Self {
+        let setback = if error.is_transient() { Setback::Transient } else { Setback::CacheUnusable };
+        Self::new(setback, board::chain(&error))
+    }
+}
+
+impl Engine {
+    /// Open our own state; files and cache are looked at in the first reconcile.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used. A damaged state database is set aside, not an error.
+    pub async fn open(paths: Paths, config: Config) -> Result<Self, EngineError> {
+        let failed = |source| EngineError::State { directory: paths.state_dir.clone(), source };
+        let opened = State::open(&paths.state_dir, Utc::now().naive_utc()).await.map_err(failed)?;
+        let notice = opened.moved_aside.map(|aside| {
+            let message = format!(
+                "the daemon's own state was damaged ({}) and set aside; it is rebuilt from the files",
+                aside.reason
+            );
+            tracing::warn!(path = %aside.path.display(), "{message}");
+            Problem::new(aside.path.display().to_string(), message)
+        });
+        let state = opened.state;
+        let scans: BTreeMap<ScanKey, CachedArtifact> = state.scans().await.map_err(failed)?;
+        let bases = follow::load(&state).await.map_err(failed)?;
+        let memory = Memory {
+            seen: state.seen().await.map_err(failed)?,
+            confirmed: state.confirmed().await.map_err(failed)?,
+            due: BTreeSet::new(),
+        };
+        Ok(Self {
+            scanner: Scanner::new(paths.root.clone(), scans.into_values().collect()),
+            paths,
+            config,
+            state,
+            cache: None,
+            database: Database::default(),
+            absences: Absences::default(),
+            memory,
+            bases,
+            notices: notice.into_iter().collect(),
+            decided: Decided::default(),
+        })
+    }
+
+    /// Use these settings from now on.
+    pub fn configure(&mut self, config: Config) {
+        self.config = config;
+    }
+
+    /// A person has confirmed that the rows of these artifacts may go.
+    ///
+    /// # Errors
+    /// When it cannot be written down; it counts all the same until the daemon ends.
+    pub async fn confirm(
+        &mut self,
+        collection: String,
+        artifacts: BTreeSet<ArtifactId>,
+    ) -> Result<(), StateError> {
+        let confirmed = self.memory.confirmed.entry(collection.clone()).or_default();
+        confirmed.extend(artifacts);
+        self.state.save_confirmed(&collection, Some(confirmed), Utc::now().timestamp_millis()).await
+    }
+
+    /// When the next absence becomes due.
+    #[must_use]
+    pub fn look_again(&self) -> Option<Instant> {
+        self.absences.next(Instant::now(), self.config.remove_grace)
+    }
+
+    /// Whether the cache has been written by another process since the last look, was replaced, or is not open.
+    pub async fn cache_changed(&mut self) -> bool {
+        match &mut self.cache {
+            None => true,
+            Some(cache) if cache.replaced() => true,
+            Some(cache) => cache.changed().await.unwrap_or(true),
+        }
+    }
+
+    /// Make the cache say what the files in scope say.
+    pub async fn reconcile(&mut self, scope: &ScanScope, all_rows: bool) -> Findings {
+        let began = Instant::now();
+        let mut findings = Findings::default();
+        match self.pass(scope, all_rows, &mut findings).await {
+            Ok(()) => {}
+            Err(stop) => findings.setback = Some((stop.setback, stop.why)),
+        }
+        findings.database = self.database.clone();
+        findings.problems.extend(self.notices.iter().cloned());
+        findings.problems.sort();
+        findings.problems.dedup();
+        findings.reconciled.at = board::rfc3339(Utc::now());
+        findings.reconciled.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        findings
+    }
+
+    async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
+        let mut scanned = self.scan(scope)?;
+        if let Some(rewritten) = self.follow(&scanned, findings).await {
+            scanned = self.scan(&rewritten)?; // still touches what the first scan did
+        }
+        findings.problems.extend(scanned.problems.iter().cloned());
+        findings.collections = board::collections(&scanned.desired);
+        findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
+        let scope = if all_rows { Scope::All } else { scanned.touched };
+        self.apply(&scanned.desired, &scope, findings).await?;
+        self.scanner.confirm();
+        Ok(())
+    }
+
+    fn scan(&mut self, scope: &ScanScope) -> Result<Scanned, Stop> {
+        self.scanner.scan(scope, SystemTime::now()).map_err(|error| match error {
+            ScanError::NoRoot(_) | ScanError::NoCollections(_) => Stop::new(
+                Setback::HomeMissing,
+                format!("{error}; waiting for SkillMeat to make it (`skillmeat init`)"),
+            ),
+            ScanError::Unreadable { .. } => Stop::new(Setback::Transient, board::chain(&error)),
+        })
+    }
+
+    async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
+        // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
+        self.open_cache().await?;
+        if !scope.is_empty() {
+            let now = Instant::now();
+            self.memory.due = self.absences.due(now, self.config.remove_grace);
+            let memory = &self.memory;
+            let mut decision = Decision::default();
+            let mut removed = BTreeSet::new();
+            let Some(cache) = &mut self.cache else { return Ok(()) };
+            let applied = cache
+                .sync(scope, Utc::now().naive_utc(), |actual| {
+                    decision = plan::plan(desired, actual, scope, memory);
+                    removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
+                    std::mem::take(&mut decision.plan)
+                })
+                .await;
+            let applied = match applied {
+                Ok(applied) => applied,
+                Err(error) => {
+                    if error.needs_reopen() || !error.is_transient() || cache.replaced() {
+                        self.cache = None;
+                    }
+                    return Err(error.into());
+                }
+            };
+            findings.reconciled.rows = applied.rows as u64;
+            self.absences.observe(&decision.absent, scope, now);
+            self.absences.forget(&removed);
+            self.remember(desired, scope, &decision, &removed).await;
+            self.decided.refused = applied.refused;
+            if *scope == Scope::All {
+                self.decided.halts = decision.halts;
+                self.decided.problems = decision.problems;
+            } else {
+                self.decided.halts.extend(decision.halts);
+                self.decided.halts.sort();
+                self.decided.halts.dedup();
+            }
+        }
+        findings.halts.clone_from(&self.decided.halts);
+        findings.problems.extend(self.decided.problems.iter().cloned());
+        findings.problems.extend(self.decided.refused.iter().map(|id| {
+            let message = format!("{id} is not mirrored: this database does not know the type {}", id.kind);
+            Problem::new(self.database.path.clone(), message)
+        }));
+        findings.pending_removals = self.absences.len();
+        Ok(())
+    }
+
+    /// Note what the manifests name now. A note that cannot be written costs nothing but the next start's knowledge.
+    async fn remember(
+        &mut self,
+        desired: &Desired,
+        scope: &Scope,
+        decision: &Decision,
+        removed: &BTreeSet<ArtifactId>,
+    ) {
+        let seen = removal::remember(desired, scope, &decision.absent, removed, &self.memory);
+        let now = Utc::now().timestamp_millis();
+        let directories: BTreeSet<&String> = seen.keys().chain(self.memory.seen.keys()).collect();
+        for directory in directories {
+            if seen.get(directory) != self.memory.seen.get(directory)
+                && let Err(error) = self.state.save_seen(directory, seen.get(directory), now).await
+            {
+                tracing::warn!(error = %board::chain(&error), "cannot note what a manifest names");
+            }
+        }
+        self.memory.seen = seen;
+        for (directory, confirmed) in &mut self.memory.confirmed {
+            let before = confirmed.len();
+            confirmed.retain(|id| !removed.contains(id));
+            let left = (!confirmed.is_empty()).then_some(&*confirmed);
+            if confirmed.len() != before
+                && let Err(error) = self.state.save_confirmed(directory, left, now).await
+            {
+                tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
+            }
+        }
+        self.memory.confirmed.retain(|_, ids| !ids.is_empty());
+    }
+
+    /// Write down what the scans found out, so that the next start need not read every file. Called when the answer is
+    /// out already.
+    pub async fn persist(&mut self) {
+        let (changed, gone) = self.scanner.take_dirty();
+        if changed.is_empty() && gone.is_empty() {
+            return;
+        }
+        let key = |key: CacheKey| ScanKey { collection: key.collection, kind: key.kind, path: key.path };
+        let changes: BTreeMap<ScanKey, Option<CachedArtifact>> = gone
+            .into_iter()
+            .map(|gone| (key(gone), None))
+            .chain(changed.into_iter().map(|row| (key(row.key.clone()), Some(row))))
+            .collect();
+        if let Err(error) = self.state.save_scans(&changes).await {
+            tracing::warn!(error = %board::chain(&error), "cannot save the scan cache; the next start reads every file");
+        }
+    }
+}

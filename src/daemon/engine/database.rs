@@ -1,0 +1,131 @@
+//! Getting at the cache: which database is this, may it be used, and who makes it when there is none.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::{Engine, Stop};
+use crate::config::DatabaseCreate;
+use crate::control::protocol::Database;
+use crate::daemon::board;
+use crate::db::{Cache, Identity};
+use crate::domain::reactor::Setback;
+use crate::paths::create_private;
+
+/// `skillmeat list` takes about five seconds; a first run on a slow machine takes longer.
+const SKILLMEAT_PATIENCE: Duration = Duration::from_secs(120);
+
+impl Engine {
+    /// Have an open cache, or say why there is none.
+    pub(super) async fn open_cache(&mut self) -> Result<(), Stop> {
+        if self.cache.as_ref().is_some_and(|cache| !cache.replaced()) {
+            return Ok(());
+        }
+        if self.cache.take().is_some() {
+            tracing::info!("the cache database was replaced; opening the new one");
+        }
+        let path = self.paths.cache_db.clone();
+        let home = self.paths.home.clone();
+        let mut opened = Cache::open(&path, &home).await?;
+        if matches!(opened.identity, Identity::Absent | Identity::Empty) && self.make_database().await? {
+            opened = Cache::open(&path, &home).await?;
+        }
+        self.database = describe(&path, &opened.identity);
+        match opened.cache {
+            Some(cache) => {
+                tracing::info!(kind = self.database.kind, "cache opened");
+                self.cache = Some(cache);
+                Ok(())
+            }
+            None => Err(Stop::new(
+                Setback::CacheUnusable,
+                self.database.detail.clone().unwrap_or_else(|| "the cache cannot be used".into()),
+            )),
+        }
+    }
+
+    /// Let somebody make the database that is missing, as the configuration says; whether anybody was to.
+    async fn make_database(&mut self) -> Result<bool, Stop> {
+        let program = match self.config.database.create {
+            DatabaseCreate::Never => return Ok(false),
+            DatabaseCreate::Standalone => None,
+            DatabaseCreate::Auto => self.skillmeat(),
+            DatabaseCreate::Skillmeat => Some(self.skillmeat().ok_or_else(|| {
+                Stop::new(
+                    Setback::CacheUnusable,
+                    "there is no cache database and no `skillmeat` to make one: install SkillMeat, name it in \
+                     database.skillmeat, or set database.create = \"standalone\"",
+                )
+            })?),
+        };
+        match program {
+            Some(program) => self.ask_skillmeat(program).await?,
+            None => {
+                tracing::info!(path = %self.paths.cache_db.display(), "making a standalone cache database");
+                if let Some(directory) = self.paths.cache_db.parent() {
+                    create_private(directory)
+                        .map_err(|error| Stop::new(Setback::CacheUnusable, board::chain(&error)))?;
+                }
+                Cache::create_standalone(&self.paths.cache_db, &self.paths.home).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn skillmeat(&self) -> Option<PathBuf> {
+        self.config.database.skillmeat.clone().or_else(|| {
+            let path = std::env::var_os("PATH")?;
+            std::env::split_paths(&path).map(|dir| dir.join("skillmeat")).find(|program| program.is_file())
+        })
+    }
+
+    /// The CLI's first command makes a good database; the web backend's first start does not
+    /// (`skillmeat.cache.manager.CacheManager.initialize_cache` against `skillmeat.api.lifespan`).
+    async fn ask_skillmeat(&self, program: PathBuf) -> Result<(), Stop> {
+        tracing::info!(program = %program.display(), "asking SkillMeat to make the cache database");
+        let mut command = tokio::process::Command::new(&program);
+        command.arg("list").env("HOME", &self.paths.home).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let failed = |why: String| {
+            Stop::new(
+                Setback::CacheUnusable,
+                format!("`{} list` was to make the cache database, but {why}", program.display()),
+            )
+        };
+        let output = tokio::time::timeout(SKILLMEAT_PATIENCE, command.output())
+            .await
+            .map_err(|_| failed(format!("did not end within {} s", SKILLMEAT_PATIENCE.as_secs())))?
+            .map_err(|error| failed(format!("could not be started: {error}")))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Err(failed(format!("ended with {}: {}", output.status, stderr.lines().last().unwrap_or_default())))
+    }
+}
+
+fn describe(path: &Path, identity: &Identity) -> Database {
+    let path = path.display().to_string();
+    let (kind, detail) = match identity {
+        Identity::Guest(_) => ("skillmeat", None),
+        Identity::Standalone(_) => ("standalone", None),
+        Identity::Absent => ("absent", Some("there is no cache database yet".to_owned())),
+        Identity::Empty => ("empty", Some("the cache database has no tables yet".to_owned())),
+        Identity::HalfSchema { reason } => (
+            "half_schema",
+            Some(format!(
+                "the cache database was left half made by a first start of the web backend ({reason}); nothing is \
+                 written to it. Stop the backend, delete {path}, {path}-wal and {path}-shm, and run `skillmeat list` \
+                 before you start it again"
+            )),
+        ),
+        Identity::Incomplete { missing } => (
+            "incomplete",
+            Some(format!("the cache database lacks {}; nothing is written to it", missing.join(", "))),
+        ),
+        Identity::NotADatabase { reason } => {
+            ("not_a_database", Some(format!("{path} is not a database that can be read: {reason}")))
+        }
+    };
+    Database { path, kind: kind.to_owned(), detail }
+}

@@ -1,0 +1,138 @@
+//! Hand edits of an artifact's entry file follow into the manifest.
+//!
+//! The base of each artifact is what its frontmatter said when it was last looked at. It is saved *after* the write it
+//! led to, so that a crash between the two only means that the same edit is found, and found done, again.
+//!
+//! What this module does not do: touch `collection.lock`, whose hashes are SkillMeat's own drift detection, or the
+//! `extra` tables of an entry, which only `skillmeat update` re-derives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::Utc;
+
+use super::{Bases, Engine, Findings};
+use crate::daemon::board;
+use crate::domain::dirty::{Dirt, ScanScope};
+use crate::domain::edit::{self, EntryEdit};
+use crate::domain::follow;
+use crate::domain::frontmatter::Extracted;
+use crate::domain::model::{ArtifactId, Metadata, Problem};
+use crate::fs::artifact::Frontmatter;
+use crate::fs::scan::{Scanned, SeenFrontmatter};
+use crate::fs::write::{self, Outcome};
+use crate::state::{State, StateError};
+
+/// The bases that an earlier run saved.
+pub(super) async fn load(state: &State) -> Result<Bases, StateError> {
+    let saved: BTreeMap<(String, ArtifactId), Metadata> = state.bases().await?;
+    let base = |metadata| {
+        let extracted = Extracted { metadata, problems: Vec::new(), sound: true };
+        Arc::new(Frontmatter { file: String::new(), extracted })
+    };
+    Ok(saved.into_iter().map(|(key, metadata)| (key, base(metadata))).collect())
+}
+
+impl Engine {
+    /// Carry changed frontmatter into the manifests; what has to be scanned again, if any manifest was written.
+    pub(super) async fn follow(&mut self, scanned: &Scanned, findings: &mut Findings) -> Option<ScanScope> {
+        let mut changed: BTreeMap<&str, Vec<&SeenFrontmatter>> = BTreeMap::new();
+        for seen in &scanned.frontmatter {
+            // Frontmatter that is not sound is a problem, not an edit.
+            if seen.frontmatter.extracted.sound && !self.is_base(seen) {
+                changed.entry(&seen.collection).or_default().push(seen);
+            }
+        }
+        let mut rewritten = BTreeMap::new();
+        for (collection, seen) in changed {
+            match self.carry(collection, &seen).await {
+                Ok(true) => {
+                    let manifest = Dirt::Parts { manifest: true, paths: BTreeSet::new() };
+                    rewritten.insert(collection.to_owned(), manifest);
+                }
+                Ok(false) => {}
+                Err(problem) => {
+                    // The bases stay as they were, so the edit is found again at the next look.
+                    findings.problems.push(problem);
+                    continue;
+                }
+            }
+            self.save_bases(&seen).await;
+        }
+        (!rewritten.is_empty()).then_some(ScanScope::Collections(rewritten))
+    }
+
+    fn is_base(&mut self, seen: &SeenFrontmatter) -> bool {
+        match self.bases.get_mut(&(seen.collection.clone(), seen.id.clone())) {
+            Some(base) if Arc::ptr_eq(base, &seen.frontmatter) => true,
+            Some(base) if base.extracted.metadata == seen.frontmatter.extracted.metadata => {
+                *base = Arc::clone(&seen.frontmatter); // one copy in memory, and the quick way next time
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Edit the entries of a manifest as their frontmatter asks; whether the file was written.
+    async fn carry(&mut self, collection: &str, seen: &[&SeenFrontmatter]) -> Result<bool, Problem> {
+        if !self.config.metadata.follow_frontmatter {
+            return Ok(false);
+        }
+        let edits: Vec<EntryEdit> = seen
+            .iter()
+            .map(|seen| {
+                let base = self.bases.get(&(seen.collection.clone(), seen.id.clone()));
+                let base = base.map(|base| &base.extracted.metadata);
+                let fields = follow::follow(base, &seen.frontmatter.extracted.metadata);
+                EntryEdit { id: seen.id.clone(), fields }
+            })
+            .filter(|edit| !edit.fields.is_empty())
+            .collect();
+        if edits.is_empty() {
+            return Ok(false);
+        }
+        let relative = format!("collections/{collection}/collection.toml");
+        let now = Utc::now();
+        let mut replaced = Vec::new();
+        let outcome = write::rewrite(
+            &self.paths.root.join(&relative),
+            &mut |text| edit::edit(text, &edits, now.naive_utc()),
+            &mut |previous| replaced.push(previous.to_vec()),
+        );
+        for previous in &replaced {
+            let kept = self.state.keep_manifest(collection, previous, now.timestamp_millis()).await;
+            if let Err(error) = kept {
+                tracing::warn!(error = %board::chain(&error), "cannot keep the manifest's previous text");
+            }
+        }
+        match outcome {
+            Ok(Outcome::Unchanged) => Ok(false),
+            Ok(Outcome::Written { rounds, .. }) => {
+                tracing::info!(
+                    collection,
+                    entries = edits.len(),
+                    rounds,
+                    "hand edits followed into the manifest"
+                );
+                Ok(true)
+            }
+            Err(error) => {
+                let message =
+                    format!("an edit of frontmatter could not be carried over: {}", board::chain(&error));
+                Err(Problem::new(relative, message))
+            }
+        }
+    }
+
+    async fn save_bases(&mut self, seen: &[&SeenFrontmatter]) {
+        let mut changes = BTreeMap::new();
+        for seen in seen {
+            let key = (seen.collection.clone(), seen.id.clone());
+            changes.insert(key.clone(), Some(&seen.frontmatter.extracted.metadata));
+            self.bases.insert(key, Arc::clone(&seen.frontmatter));
+        }
+        if let Err(error) = self.state.save_bases(&changes).await {
+            tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
+        }
+    }
+}

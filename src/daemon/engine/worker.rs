@@ -1,0 +1,101 @@
+//! The thread the engine works on.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::{Engine, Findings};
+use crate::config::Config;
+use crate::domain::dirty::ScanScope;
+use crate::domain::model::ArtifactId;
+
+enum Job {
+    Reconcile { revision: u64, scope: ScanScope, all_rows: bool },
+    CheckCache,
+    Configure(Box<Config>),
+    Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub(in crate::daemon) enum Answer {
+    /// A reconcile is done.
+    Reconciled { revision: u64, findings: Box<Findings>, look_again: Option<Instant> },
+    /// The cache's change counter was looked at.
+    CacheChecked { changed: bool },
+}
+
+/// Owns the engine's thread. Dropping it lets the job in hand finish.
+#[derive(Debug)]
+pub(in crate::daemon) struct Worker {
+    jobs: Option<mpsc::UnboundedSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Start the thread; answers go to `deliver`.
+    pub(in crate::daemon) fn start(
+        engine: Engine,
+        deliver: impl Fn(Answer) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (jobs, mut inbox) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("worker".into()).spawn(move || {
+            runtime.block_on(work(engine, &mut inbox, deliver));
+        })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    fn send(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(job); // fails only after the thread has panicked, which has been told already
+        }
+    }
+
+    pub(in crate::daemon) fn reconcile(&self, revision: u64, scope: ScanScope, all_rows: bool) {
+        self.send(Job::Reconcile { revision, scope, all_rows });
+    }
+
+    pub(in crate::daemon) fn check_cache(&self) {
+        self.send(Job::CheckCache);
+    }
+
+    pub(in crate::daemon) fn configure(&self, config: Config) {
+        self.send(Job::Configure(Box::new(config)));
+    }
+
+    pub(in crate::daemon) fn confirm(&self, collection: String, artifacts: BTreeSet<ArtifactId>) {
+        self.send(Job::Confirm { collection, artifacts });
+    }
+}
+
+async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deliver: impl Fn(Answer)) {
+    while let Some(job) = inbox.recv().await {
+        match job {
+            Job::Reconcile { revision, scope, all_rows } => {
+                let findings = Box::new(engine.reconcile(&scope, all_rows).await);
+                deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
+                engine.persist().await;
+            }
+            Job::CheckCache => deliver(Answer::CacheChecked { changed: engine.cache_changed().await }),
+            Job::Configure(config) => engine.configure(*config),
+            Job::Confirm { collection, artifacts } => {
+                if let Err(error) = engine.confirm(collection, artifacts).await {
+                    tracing::warn!(%error, "the confirmation counts, but only until the daemon ends");
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the worker has panicked");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! SkillMeat's cache database: open it, say what it is, read it, change rows in it.
+//!
+//! Together with [`crate::state`] the only place that names the ORM.
+//!
+//! Invariants:
+//! * a database SkillMeat made is a guest house: rows only, no DDL, no checkpoint on demand, journal mode untouched;
+//! * one connection, held ([`connect`]); every write transaction starts with BEGIN IMMEDIATE and follows a check that
+//!   the path still names the open file;
+//! * nothing to do means no write and no lock;
+//! * an error or a dropped future leaves no transaction open and nothing of the current transaction written.
+//!
+//! What this module does not do: decide what to write ([`crate::domain::plan`] does), watch files, reopen by itself, or
+//! wait longer than its patience.
+
+mod apply;
+mod changes;
+pub(crate) mod connect;
+mod entity;
+pub(crate) mod error;
+pub mod format;
+mod load;
+mod schema;
+mod sync;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use migration::{MigrationTrait, SchemaManager, StandaloneCache};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use tokio::time::Instant;
+
+pub use changes::RECHECKS;
+pub use connect::FileId;
+pub use error::{DbError, Result};
+pub use schema::{Capabilities, Identity};
+pub use sync::{Applied, BATCH};
+
+use changes::versions;
+use connect::{Pinned, while_busy};
+
+/// How long a call waits for a lock unless told otherwise: as long as SkillMeat's own connections do.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long opening waits for a lock. Somebody who holds the whole file for longer is at work on it (a migration); the
+/// caller comes back later.
+const OPEN_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The answer to "open the cache": what it is and, if it can be used, the open cache.
+#[derive(Debug)]
+pub struct Opened {
+    /// What was found.
+    pub identity: Identity,
+    /// `Some` exactly for [`Identity::Guest`] and [`Identity::Standalone`].
+    pub cache: Option<Cache>,
+}
+
+impl Opened {
+    /// The open cache.
+    ///
+    /// # Errors
+    /// [`DbError::NotUsable`] with the identity.
+    pub fn usable(self) -> Result<Cache> {
+        self.cache.ok_or(DbError::NotUsable(self.identity))
+    }
+
+    fn unusable(identity: Identity) -> Self {
+        Self { identity, cache: None }
+    }
+}
+
+/// An open cache that can be worked with. Dropping it closes the file.
+#[derive(Debug)]
+pub struct Cache {
+    /// `None` after an error that left the connection in doubt.
+    pinned: Option<Pinned>,
+    path: PathBuf,
+    capabilities: Capabilities,
+    /// `projects.path` of the sentinel row.
+    sentinel_path: String,
+    /// `data_version` when [`Cache::changed`] was last asked.
+    seen: i64,
+    patience: Duration,
+}
+
+impl Cache {
+    /// Opens the cache at `path` (`<home>/.skillmeat/cache/cache.db`) if there is one that can be used. Creates nothing
+    /// and changes nothing.
+    ///
+    /// # Errors
+    /// `Busy` if somebody holds the file exclusively, `Replaced` if it changed hands meanwhile, and I/O errors. An
+    /// unusable database is an answer, not an error.
+    pub async fn open(path: &Path, home: &Path) -> Result<Opened> {
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Opened::unusable(Identity::Absent));
+            }
+            Err(source) => return Err(DbError::File { path: path.to_owned(), source }),
+            Ok(found) if !found.is_file() => {
+                return Ok(Opened::unusable(Identity::NotADatabase {
+                    reason: "not a regular file".to_owned(),
+                }));
+            }
+            Ok(_) => {}
+        }
+        let deadline = Instant::now() + OPEN_PATIENCE;
+        while_busy(deadline, async || match Pinned::open(path, false).await {
+            Err(DbError::Damaged(source)) => {
+                Ok(Opened::unusable(Identity::NotADatabase { reason: source.to_string() }))
+            }
+            pinned => Self::adopt(pinned?, home).await,
+        })
+        .await
+    }
+
+    /// Makes a cache for a machine without SkillMeat: its tables as SkillMeat 0.74.0 would make them, in one
+    /// transaction. If the file at `path` turns out to have tables already (somebody was faster), it is left as it is
+    /// and opened. The directory must exist.
+    ///
+    /// # Errors
+    /// As [`Cache::open`]; a failed creation leaves a file without tables.
+    pub async fn create_standalone(path: &Path, home: &Path) -> Result<Opened> {
+        let pinned = Pinned::open(path, true).await?;
+        let created = create_tables(&pinned).await;
+        pinned.close().await?;
+        created?;
+        Self::open(path, home).await
+    }
+
+    async fn adopt(pinned: Pinned, home: &Path) -> Result<Opened> {
+        match Self::look(&pinned).await {
+            Ok((identity, seen)) => match identity.capabilities() {
+                Some(capabilities) => {
+                    let cache = Self {
+                        path: pinned.path().to_owned(),
+                        capabilities: capabilities.clone(),
+                        sentinel_path: home
+                            .join(".skillmeat")
+                            .join("collections")
+                            .to_string_lossy()
+                            .into_owned(),
+                        seen,
+                        patience: PATIENCE,
+                        pinned: Some(pinned),
+                    };
+                    Ok(Opened { identity, cache: Some(cache) })
+                }
+                None => {
+                    pinned.close().await?;
+                    Ok(Opened::unusable(identity))
+                }
+            },
+            Err(error) => {
+                pinned.close().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What it is, with the `data_version` that belongs to the answer.
+    async fn look(pinned: &Pinned) -> Result<(Identity, i64)> {
+        let txn = pinned.read().await?;
+        let identity = schema::identify(&txn).await?;
+        let seen = match identity.capabilities() {
+            Some(_) => versions(&txn).await?.data,
+            None => 0,
+        };
+        txn.rollback().await?;
+        Ok((identity, seen))
+    }
+
+    /// The same cache with another limit on waiting for locks.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which file is open.
+    #[must_use]
+    pub fn file(&self) -> Option<FileId> {
+        self.pinned.as_ref().map(Pinned::file)
+    }
+
+    /// What it can hold.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Whether the path no longer names the open file, or the connection was given up after an error: then drop this
+    /// cache and open again.
+    #[must_use]
+    pub fn replaced(&self) -> bool {
+        self.pinned.as_ref().is_none_or(|pinned| pinned.lost() || pinned.replaced())
+    }
+
+    /// Whether another connection has committed since this was last asked, or since opening. Commits made through this
+    /// cache do not count.
+    ///
+    /// # Errors
+    /// See [`DbError`].
+    pub async fn changed(&mut self) -> Result<bool> {
+        let pinned = self.connection()?;
+        if pinned.lost() {
+            return Err(DbError::Replaced);
+        }
+        let current = versions(pinned.db()).await?.data;
+        Ok(std::mem::replace(&mut self.seen, current) != current)
+    }
+
+    /// Closes the file and waits until SQLite has let go of it.
+    ///
+    /// # Errors
+    /// See [`DbError`].
+    pub async fn close(self) -> Result<()> {
+        match self.pinned {
+            Some(pinned) => pinned.close().await,
+            None => Ok(()),
+        }
+    }
+
+    fn connection(&self) -> Result<&Pinned> {
+        self.pinned.as_ref().ok_or(DbError::Replaced)
+    }
+
+    /// Gives the connection up if the error leaves it in doubt.
+    async fn settle<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().is_err_and(DbError::spoils_connection)
+            && let Some(pinned) = self.pinned.take()
+        {
+            pinned.close().await?;
+        }
+        outcome
+    }
+}
+
+/// WAL first (it cannot be set inside a transaction), then everything else at once.
+async fn create_tables(pinned: &Pinned) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while_busy(deadline, async || {
+        if is_empty(pinned.db()).await? {
+            pinned.db().execute_unprepared("PRAGMA journal_mode = WAL").await?;
+        }
+        Ok(())
+    })
+    .await?;
+    let txn = pinned.write(deadline, &mut 0).await?;
+    if is_empty(&txn).await? {
+        StandaloneCache.up(&SchemaManager::new(&txn)).await?;
+        txn.commit().await?;
+    } else {
+        txn.rollback().await?;
+    }
+    Ok(())
+}
+
+async fn is_empty(db: &impl ConnectionTrait) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM sqlite_schema";
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("sqlite_schema".to_owned()))?;
+    Ok(row.try_get_by_index::<i64>(0)? == 0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

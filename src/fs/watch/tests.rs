@@ -1,0 +1,239 @@
+//! Against the real file system. A test acts, then waits for the notice it is entitled to; notices that come as well are
+//! no fault, because hints may be doubled.
+
+use std::fs;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Scene {
+    home: TempDir,
+    notices: Receiver<Notice>,
+    watcher: Watcher,
+    coverage: Coverage,
+}
+
+impl Scene {
+    /// A home prepared by `set_up`, watched.
+    fn new(set_up: impl FnOnce(&Path)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join(".skillmeat");
+        set_up(&root);
+        let (sender, notices) = channel();
+        let watcher = Watcher::start(root, Use::Events, move |notice| {
+            let _ = sender.send(notice);
+        })
+        .unwrap();
+        let Notice::Armed(coverage) = notices.recv_timeout(PATIENCE).unwrap() else {
+            panic!("the first notice is not `Armed`");
+        };
+        Self { home, notices, watcher, coverage }
+    }
+
+    fn with_collection() -> Self {
+        Self::new(|root| {
+            fs::create_dir_all(root.join("collections/work/skills/pdf/scripts")).unwrap();
+            fs::create_dir_all(root.join("cache")).unwrap();
+            fs::write(root.join("collections/work/collection.toml"), "x").unwrap();
+        })
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.home.path().join(".skillmeat").join(below)
+    }
+
+    #[track_caller]
+    fn expect(&self, what: &Notice) {
+        self.expect_any(&format!("{what:?}"), |notice| notice == what);
+    }
+
+    #[track_caller]
+    fn expect_any(&self, what: &str, matches: impl Fn(&Notice) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            match self.notices.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(notice) if matches(&notice) => return,
+                Ok(notice) => seen.push(notice),
+                Err(_) => panic!("no {what}; seen: {seen:#?}"),
+            }
+        }
+    }
+
+    /// Every notice up to a marker written now.
+    fn drain(&self) -> Vec<Notice> {
+        fs::write(self.path("config.toml"), "marker").unwrap();
+        let mut seen = Vec::new();
+        loop {
+            match self.notices.recv_timeout(PATIENCE).unwrap() {
+                Notice::Hint(Hint::Everything) => return seen,
+                notice => seen.push(notice),
+            }
+        }
+    }
+}
+
+fn pdf() -> Hint {
+    Hint::Path { collection: "work".into(), path: "skills/pdf".into() }
+}
+
+#[test]
+fn a_save_in_place_and_a_save_by_rename_are_both_noticed_twice_in_a_row() {
+    let scene = Scene::with_collection();
+    for round in ["one", "two"] {
+        fs::write(scene.path("collections/work/skills/pdf/SKILL.md"), round).unwrap();
+        scene.expect(&Notice::Hint(pdf()));
+        let temporary = scene.path("collections/work/.collection.toml.abcdefgh.tmp");
+        fs::write(&temporary, round).unwrap();
+        fs::rename(&temporary, scene.path("collections/work/collection.toml")).unwrap();
+        scene.expect(&Notice::Hint(Hint::Manifest { collection: "work".into(), renamed: true }));
+    }
+}
+
+#[test]
+fn a_new_tree_is_watched_to_its_depth_before_it_is_reported() {
+    let scene = Scene::with_collection();
+    fs::create_dir_all(scene.path("collections/work/agents/deep/er/and/deeper")).unwrap();
+    scene.expect_any("appearance", |notice| matches!(notice, Notice::Appeared(_)));
+    scene.drain();
+    fs::write(scene.path("collections/work/agents/deep/er/and/deeper/x"), "x").unwrap();
+    scene.expect(&Notice::Hint(Hint::Path { collection: "work".into(), path: "agents/deep".into() }));
+}
+
+#[test]
+fn a_tree_moved_in_from_outside_is_watched() {
+    let scene = Scene::with_collection();
+    let outside = scene.home.path().join("outside");
+    fs::create_dir_all(outside.join("inner")).unwrap();
+    fs::rename(&outside, scene.path("collections/work/skills/moved")).unwrap();
+    let hint = Hint::Path { collection: "work".into(), path: "skills/moved".into() };
+    scene.expect(&Notice::Appeared(hint.clone()));
+    fs::write(scene.path("collections/work/skills/moved/inner/x"), "x").unwrap();
+    scene.expect(&Notice::Hint(hint));
+}
+
+#[test]
+fn a_directory_that_was_swapped_out_is_watched_at_its_new_inode() {
+    let scene = Scene::with_collection();
+    for round in 0..3 {
+        let staged = scene.path("collections/work/skills/.pdf.txn-0123abcd");
+        fs::create_dir_all(staged.join("scripts")).unwrap();
+        let aside = scene.path("collections/work/skills/.pdf.skillmeat-swap-aside-0123abcd");
+        fs::rename(scene.path("collections/work/skills/pdf"), &aside).unwrap();
+        fs::rename(&staged, scene.path("collections/work/skills/pdf")).unwrap();
+        fs::remove_dir_all(&aside).unwrap();
+        scene.expect(&Notice::Appeared(pdf()));
+        scene.drain();
+        fs::write(scene.path("collections/work/skills/pdf/scripts/x"), format!("{round}")).unwrap();
+        scene.expect(&Notice::Hint(pdf()));
+    }
+}
+
+#[test]
+fn temporary_names_and_other_files_of_skillmeat_are_not_reported() {
+    let scene = Scene::with_collection();
+    fs::create_dir_all(scene.path("snapshots/work")).unwrap();
+    fs::write(scene.path("snapshots/work/x.tar.gz"), "x").unwrap();
+    fs::write(scene.path("analytics.db-wal"), "x").unwrap();
+    fs::write(scene.path("collections/work/.collection.toml.skillmeat-lock"), "").unwrap();
+    fs::write(scene.path("collections/work/collection.lock"), "x").unwrap();
+    fs::create_dir(scene.path("collections/work/skills/.pdf.txn-0123abcd")).unwrap();
+    fs::write(scene.path("collections/work/skills/.pdf.txn-0123abcd/x"), "x").unwrap();
+    assert_eq!(scene.drain(), []);
+}
+
+#[test]
+fn our_own_reads_are_not_reported() {
+    let scene = Scene::with_collection();
+    let manifest = scene.path("collections/work/collection.toml");
+    for _ in 0..100 {
+        fs::read(&manifest).unwrap();
+        fs::read_dir(scene.path("collections/work/skills/pdf")).unwrap().count();
+    }
+    assert_eq!(scene.drain(), []);
+}
+
+#[test]
+fn a_commit_in_the_cache_is_noticed_and_its_shared_memory_file_is_not() {
+    let scene = Scene::with_collection();
+    fs::write(scene.path("cache/cache.db-shm"), "x").unwrap();
+    assert_eq!(scene.drain(), []);
+    fs::write(scene.path("cache/cache.db-wal"), "x").unwrap();
+    scene.expect(&Notice::Hint(Hint::Cache));
+}
+
+#[test]
+fn a_root_that_appears_is_lost_events_and_watched_after_rearming() {
+    let scene = Scene::new(|_| {});
+    assert_eq!(scene.coverage.held, 1, "its parent");
+    fs::create_dir_all(scene.path("collections/work/skills")).unwrap();
+    scene.expect(&Notice::Lost(Loss::Root));
+    scene.watcher.rearm();
+    scene.expect_any("rearming", |notice| matches!(notice, Notice::Armed(c) if c.held == 4));
+    fs::create_dir(scene.path("collections/work/skills/pdf")).unwrap();
+    scene.expect(&Notice::Appeared(pdf()));
+}
+
+#[test]
+fn a_root_that_is_removed_renamed_or_replaced_is_lost_events() {
+    let removed = Scene::with_collection();
+    fs::remove_dir_all(removed.path("")).unwrap();
+    removed.expect(&Notice::Lost(Loss::Root));
+    removed.watcher.rearm();
+    removed.expect_any("rearming", |notice| matches!(notice, Notice::Armed(_)));
+    fs::create_dir_all(removed.path("collections")).unwrap();
+    removed.expect(&Notice::Lost(Loss::Root));
+
+    let renamed = Scene::with_collection();
+    fs::rename(renamed.path(""), renamed.home.path().join("elsewhere")).unwrap();
+    renamed.expect(&Notice::Lost(Loss::Root));
+}
+
+#[test]
+fn a_root_that_is_a_link_is_watched_behind_it_and_repointing_is_lost_events() {
+    let scene = Scene::new(|root| {
+        let home = root.parent().unwrap();
+        for target in ["one", "two"] {
+            fs::create_dir_all(home.join(target).join("collections/work/skills/pdf")).unwrap();
+        }
+        std::os::unix::fs::symlink(home.join("one"), root).unwrap();
+    });
+    fs::write(scene.home.path().join("one/collections/work/skills/pdf/SKILL.md"), "x").unwrap();
+    scene.expect(&Notice::Hint(pdf()));
+    std::os::unix::fs::symlink(scene.home.path().join("two"), scene.home.path().join("new")).unwrap();
+    fs::rename(scene.home.path().join("new"), scene.home.path().join(".skillmeat")).unwrap();
+    scene.expect(&Notice::Lost(Loss::Root));
+}
+
+#[test]
+fn an_artifact_that_is_a_link_is_watched_behind_it_and_a_link_inside_one_is_not_followed() {
+    let scene = Scene::new(|root| {
+        let home = root.parent().unwrap();
+        fs::create_dir_all(home.join("dev/pdf")).unwrap();
+        fs::create_dir_all(home.join("dev/other")).unwrap();
+        fs::create_dir_all(root.join("collections/work/skills")).unwrap();
+        std::os::unix::fs::symlink(home.join("dev/pdf"), root.join("collections/work/skills/pdf")).unwrap();
+        std::os::unix::fs::symlink(home.join("dev/other"), home.join("dev/pdf/inside")).unwrap();
+    });
+    fs::write(scene.home.path().join("dev/other/x"), "x").unwrap();
+    assert_eq!(scene.drain(), []);
+    fs::write(scene.home.path().join("dev/pdf/SKILL.md"), "x").unwrap();
+    scene.expect(&Notice::Hint(pdf()));
+}
+
+#[test]
+fn switched_off_it_says_how_much_is_to_be_polled() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join(".skillmeat");
+    fs::create_dir_all(root.join("collections/work")).unwrap();
+    let (sender, notices) = channel();
+    let _watcher = Watcher::start(root, Use::Nothing, move |notice| sender.send(notice).unwrap()).unwrap();
+    let Notice::Armed(coverage) = notices.recv_timeout(PATIENCE).unwrap() else { panic!("not armed") };
+    assert_eq!((coverage.wanted, coverage.held), (3, 0));
+    assert!(coverage.shortfall.unwrap().contains("polled"));
+}

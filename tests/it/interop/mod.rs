@@ -1,0 +1,20 @@
+//! Beside the real SkillMeat 0.74.0, unmodified: its command line and its web backend are the judges.
+//!
+//! What these tests do not do: use any code of ours to read what either side holds. Manifests are read with a plain
+//! TOML parser, the cache with SQLite, the web pages over HTTP.
+
+mod api;
+mod cache;
+mod http;
+mod judge;
+mod scenario;
+mod skillmeat;
+mod venv;
+
+mod control;
+mod differential;
+mod latency;
+mod lifecycle;
+mod ownership;
+mod parallel;
+mod tags;

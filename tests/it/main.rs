@@ -1,0 +1,15 @@
+//! The integration tests: one binary, real temp trees, the real SQLite and, in `interop`, the real SkillMeat.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod child;
+mod cli;
+mod daemon;
+mod generate;
+mod home;
+mod interop;
+mod tidy;
