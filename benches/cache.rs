@@ -14,7 +14,8 @@ use chrono::NaiveDate;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use skillmeatd::db::Cache;
 use skillmeatd::domain::model::{ArtifactId, Kind, Row};
-use skillmeatd::domain::plan::{Actual, Assignment, NewArtifact, NewTag, Plan, Scope, Upsert};
+use skillmeatd::domain::plan::{Assignment, NewArtifact, NewTag, Plan, Upsert};
+use skillmeatd::domain::rows::{Actual, Scope};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

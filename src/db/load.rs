@@ -208,7 +208,8 @@ async fn assignments(
         for row in &rows {
             let mut row = Cells::new(row);
             let (Some(uuid), Some(tags)) = (row.cell::<String>(), row.cell::<String>()) else { continue };
-            if let (Some(&id), Ok(tags)) = (by_uuid.get(uuid.as_str()), serde_json::from_str::<Vec<Option<String>>>(&tags))
+            if let (Some(&id), Ok(tags)) =
+                (by_uuid.get(uuid.as_str()), serde_json::from_str::<Vec<Option<String>>>(&tags))
             {
                 found.entry(id.clone()).or_default().extend(tags.into_iter().flatten());
             }
