@@ -24,14 +24,16 @@ use crate::domain::removal::{self, Absences, Memory};
 use crate::domain::rows::Scope;
 use crate::fs::artifact::Frontmatter;
 use crate::fs::scan::{ScanError, Scanned, Scanner};
-use crate::fs::stat_cache::{CacheKey, CachedArtifact};
+use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
 mod database;
 mod follow;
+mod remember;
 mod worker;
 
+use remember::Unsaved;
 pub(super) use worker::{Answer, Worker};
 
 /// Why there is no engine.
@@ -66,6 +68,7 @@ pub struct Engine {
     swept: bool,
     /// From the last decision about every row; a scoped decision does not see the others.
     decided: Decided,
+    unsaved: Unsaved,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -135,6 +138,7 @@ impl Engine {
             notices: notice.into_iter().collect(),
             swept: false,
             decided: Decided::default(),
+            unsaved: Unsaved::default(),
         })
     }
 
@@ -191,8 +195,10 @@ impl Engine {
 
     async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
         let mut scanned = self.scan(scope)?;
-        if let Some(rewritten) = self.follow(&scanned, findings).await {
-            scanned = self.scan(&rewritten)?; // still touches what the first scan did
+        let followed = self.follow(&scanned, findings).await;
+        if let Some(rewritten) = &followed.rewritten {
+            drop(scanned); // else what it shares with the scanner would be copied
+            scanned = self.scan(rewritten)?; // still touches what the first scan did
         }
         if !std::mem::replace(&mut self.swept, true) {
             self.sweep(&scanned.desired).await;
@@ -200,10 +206,30 @@ impl Engine {
         findings.problems.extend(scanned.problems.iter().cloned());
         findings.collections = board::collections(&scanned.desired);
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
-        let scope = if all_rows { Scope::All } else { scanned.touched };
-        self.apply(&scanned.desired, &scope, findings).await?;
-        self.scanner.confirm();
+        // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
+        self.open_cache().await?;
+        let scope = if all_rows && !self.rows_are_as_left().await? { Scope::All } else { scanned.touched };
+        let applied = self.apply(&scanned.desired, &scope, findings).await;
+        for (collection, text) in &followed.replaced {
+            self.keep(collection, text).await; // not before: the edit is in the database sooner
+        }
+        applied?;
+        if followed.complete {
+            self.scanner.confirm(); // else what is left is touched again, and followed, at the next look
+        }
         Ok(())
+    }
+
+    /// Whether comparing every row could show nothing: nobody has written to the cache since that was last done, and
+    /// nothing waits for a time to pass or for a person.
+    async fn rows_are_as_left(&self) -> Result<bool, Stop> {
+        let waiting = !self.absences.is_empty()
+            || !self.decided.halts.is_empty()
+            || !self.memory.confirmed.is_empty();
+        match &self.cache {
+            Some(cache) if !waiting => Ok(cache.is_as_left().await?),
+            _ => Ok(false),
+        }
     }
 
     fn scan(&mut self, scope: &ScanScope) -> Result<Scanned, Stop> {
@@ -217,8 +243,6 @@ impl Engine {
     }
 
     async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
-        // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
-        self.open_cache().await?;
         if !scope.is_empty() {
             let now = Instant::now();
             self.memory.due = self.absences.due(now, self.config.remove_grace);
@@ -245,11 +269,12 @@ impl Engine {
             findings.reconciled.rows = applied.rows as u64;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
-            self.remember(desired, scope, &decision, &removed).await;
-            self.decided.refused = applied.refused;
+            self.remember(desired, scope, &decision, &removed);
+            self.decided.problems = decision.problems; // about all artifacts, whatever the scope
+            self.decided.refused.retain(|id| !scope.contains(id));
+            self.decided.refused.extend(applied.refused);
             if *scope == Scope::All {
                 self.decided.halts = decision.halts;
-                self.decided.problems = decision.problems;
             } else {
                 self.decided.halts.extend(decision.halts);
                 self.decided.halts.sort();
@@ -264,55 +289,5 @@ impl Engine {
         }));
         findings.pending_removals = self.absences.len();
         Ok(())
-    }
-
-    /// Note what the manifests name now. A note that cannot be written costs nothing but the next start's knowledge.
-    async fn remember(
-        &mut self,
-        desired: &Desired,
-        scope: &Scope,
-        decision: &Decision,
-        removed: &BTreeSet<ArtifactId>,
-    ) {
-        let seen = removal::remember(desired, scope, &decision.absent, removed, &self.memory);
-        let now = Utc::now().timestamp_millis();
-        let directories: BTreeSet<&String> = seen.keys().chain(self.memory.seen.keys()).collect();
-        for directory in directories {
-            if seen.get(directory) != self.memory.seen.get(directory)
-                && let Err(error) = self.state.save_seen(directory, seen.get(directory), now).await
-            {
-                tracing::warn!(error = %board::chain(&error), "cannot note what a manifest names");
-            }
-        }
-        self.memory.seen = seen;
-        for (directory, confirmed) in &mut self.memory.confirmed {
-            let before = confirmed.len();
-            confirmed.retain(|id| !removed.contains(id));
-            let left = (!confirmed.is_empty()).then_some(&*confirmed);
-            if confirmed.len() != before
-                && let Err(error) = self.state.save_confirmed(directory, left, now).await
-            {
-                tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
-            }
-        }
-        self.memory.confirmed.retain(|_, ids| !ids.is_empty());
-    }
-
-    /// Write down what the scans found out, so that the next start need not read every file. Called when the answer is
-    /// out already.
-    pub async fn persist(&mut self) {
-        let (changed, gone) = self.scanner.take_dirty();
-        if changed.is_empty() && gone.is_empty() {
-            return;
-        }
-        let key = |key: CacheKey| ScanKey { collection: key.collection, kind: key.kind, path: key.path };
-        let changes: BTreeMap<ScanKey, Option<CachedArtifact>> = gone
-            .into_iter()
-            .map(|gone| (key(gone), None))
-            .chain(changed.into_iter().map(|row| (key(row.key.clone()), Some(row))))
-            .collect();
-        if let Err(error) = self.state.save_scans(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot save the scan cache; the next start reads every file");
-        }
     }
 }

@@ -36,9 +36,21 @@ pub(super) async fn load(state: &State) -> Result<Bases, StateError> {
     Ok(saved.into_iter().map(|(key, metadata)| (key, base(metadata))).collect())
 }
 
+/// What following led to.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// What has to be scanned again, if any manifest was written.
+    pub(super) rewritten: Option<ScanScope>,
+    /// The texts that were replaced, with their collections; the history wants them.
+    pub(super) replaced: Vec<(String, Vec<u8>)>,
+    /// Whether every edit was carried over.
+    pub(super) complete: bool,
+}
+
 impl Engine {
-    /// Carry changed frontmatter into the manifests; what has to be scanned again, if any manifest was written.
-    pub(super) async fn follow(&mut self, scanned: &Scanned, findings: &mut Findings) -> Option<ScanScope> {
+    /// Carry changed frontmatter into the manifests.
+    pub(super) async fn follow(&mut self, scanned: &Scanned, findings: &mut Findings) -> Followed {
+        let mut followed = Followed { complete: true, ..Followed::default() };
         let mut changed: BTreeMap<&str, Vec<&SeenFrontmatter>> = BTreeMap::new();
         for seen in &scanned.frontmatter {
             // Frontmatter that is not sound is a problem, not an edit.
@@ -48,7 +60,7 @@ impl Engine {
         }
         let mut rewritten = BTreeMap::new();
         for (collection, seen) in changed {
-            match self.carry(collection, &seen).await {
+            match self.carry(collection, &seen, &mut followed.replaced) {
                 Ok(true) => {
                     let manifest = Dirt::Parts { manifest: true, paths: BTreeSet::new() };
                     rewritten.insert(collection.to_owned(), manifest);
@@ -57,12 +69,18 @@ impl Engine {
                 Err(problem) => {
                     // The bases stay as they were, so the edit is found again at the next look.
                     findings.problems.push(problem);
+                    followed.complete = false;
                     continue;
                 }
             }
-            self.save_bases(&seen).await;
+            for seen in seen {
+                let key = (seen.collection.clone(), seen.id.clone());
+                self.bases.insert(key.clone(), Arc::clone(&seen.frontmatter));
+                self.unsaved.bases.insert(key);
+            }
         }
-        (!rewritten.is_empty()).then_some(ScanScope::Collections(rewritten))
+        followed.rewritten = (!rewritten.is_empty()).then_some(ScanScope::Collections(rewritten));
+        followed
     }
 
     fn is_base(&mut self, seen: &SeenFrontmatter) -> bool {
@@ -77,7 +95,12 @@ impl Engine {
     }
 
     /// Edit the entries of a manifest as their frontmatter asks; whether the file was written.
-    async fn carry(&mut self, collection: &str, seen: &[&SeenFrontmatter]) -> Result<bool, Problem> {
+    fn carry(
+        &self,
+        collection: &str,
+        seen: &[&SeenFrontmatter],
+        replaced: &mut Vec<(String, Vec<u8>)>,
+    ) -> Result<bool, Problem> {
         if !self.config.metadata.follow_frontmatter {
             return Ok(false);
         }
@@ -97,15 +120,11 @@ impl Engine {
         }
         let relative = format!("collections/{collection}/collection.toml");
         let now = Utc::now().naive_utc();
-        let mut replaced = Vec::new();
         let outcome = write::rewrite(
             &self.paths.root.join(&relative),
             &mut |text| edit::edit(text, &edits, now),
-            &mut |previous| replaced.push(previous.to_vec()),
+            &mut |previous| replaced.push((collection.to_owned(), previous.to_vec())),
         );
-        for previous in &replaced {
-            self.keep(collection, previous).await;
-        }
         match outcome {
             Ok(Outcome::Unchanged) => Ok(false),
             Ok(Outcome::Written { rounds, .. }) => {
@@ -138,22 +157,11 @@ impl Engine {
         }
     }
 
-    async fn keep(&self, collection: &str, text: &[u8]) {
+    /// Put a manifest's text into the history.
+    pub(super) async fn keep(&self, collection: &str, text: &[u8]) {
         let kept = self.state.keep_manifest(collection, text, Utc::now().timestamp_millis()).await;
         if let Err(error) = kept {
             tracing::warn!(error = %board::chain(&error), "cannot keep a manifest's previous text");
-        }
-    }
-
-    async fn save_bases(&mut self, seen: &[&SeenFrontmatter]) {
-        let mut changes = BTreeMap::new();
-        for seen in seen {
-            let key = (seen.collection.clone(), seen.id.clone());
-            changes.insert(key.clone(), Some(&seen.frontmatter.extracted.metadata));
-            self.bases.insert(key, Arc::clone(&seen.frontmatter));
-        }
-        if let Err(error) = self.state.save_bases(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
         }
     }
 }
