@@ -1,11 +1,6 @@
 //! What a sync costs: a first mirror, finding nothing to do, and one changed row.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a benchmark may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may stop at the first surprise")]
 
 use std::hint::black_box;
 use std::path::PathBuf;

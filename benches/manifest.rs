@@ -4,11 +4,10 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    missing_docs,
     reason = "a benchmark may stop at the first surprise"
 )]
 
-#[expect(dead_code, reason = "each benchmark uses a part")]
+#[allow(dead_code, reason = "each benchmark uses a part")]
 mod tree;
 
 use std::sync::Arc;

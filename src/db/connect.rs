@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep};
 use super::error::{DbError, Result};
 
 /// Between two tries for a lock. SQLite's own busy handler backs off to 100 ms and starves beside a writer that leaves
-/// the lock free for 2 ms at a time.
-const LOCK_RETRY: Duration = Duration::from_millis(1);
+/// the lock free for 2 ms at a time. (Reads meet a lock only while another process recovers the log or closes the file.)
+pub(super) const LOCK_RETRY: Duration = Duration::from_millis(1);
 
 /// Which file a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,16 +167,35 @@ impl Pinned {
     }
 }
 
-/// Runs `attempt` again, every millisecond, for as long as it says [`DbError::Busy`] and `deadline` is not reached.
-/// For reads: in WAL mode they only meet a lock while another process recovers or checkpoints on close.
-pub(crate) async fn while_busy<T>(
-    deadline: Instant,
-    mut attempt: impl AsyncFnMut() -> Result<T>,
-) -> Result<T> {
-    loop {
-        match attempt().await {
-            Err(DbError::Busy) if Instant::now() < deadline => sleep(LOCK_RETRY).await,
-            done => return done,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_connection_behind_our_back_is_a_replaced_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let pinned = Pinned::open(&dir.path().join("x.db"), true).await.unwrap();
+        let deadline = Instant::now();
+        pinned.read().await.unwrap();
+        pinned.connects.fetch_add(1, Ordering::Relaxed);
+        assert!(matches!(pinned.read().await, Err(DbError::Replaced)));
+        assert!(matches!(pinned.write(deadline, &mut 0).await, Err(DbError::Replaced)));
+    }
+
+    #[tokio::test]
+    async fn the_connection_is_set_up_as_a_neighbour_should_be() {
+        use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+        let dir = tempfile::tempdir().unwrap();
+        let pinned = Pinned::open(&dir.path().join("x.db"), true).await.unwrap();
+        for (pragma, value) in [("foreign_keys", 1), ("synchronous", 1), ("busy_timeout", 0)] {
+            let sql = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
+            let row = pinned.db().query_one_raw(sql).await.unwrap().unwrap();
+            assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), value, "{pragma}");
         }
+        // The journal mode is the file's own affair.
+        let sql = Statement::from_string(DbBackend::Sqlite, "PRAGMA journal_mode");
+        let row = pinned.db().query_one_raw(sql).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<String>(0).unwrap(), "delete");
     }
 }

@@ -183,23 +183,35 @@ async fn memberships(
     Ok(found)
 }
 
+/// One result row an artifact, not one a tag: through the driver a row costs more than the tag in it.
 async fn assignments(
     db: &impl ConnectionTrait,
     by_uuid: &HashMap<&str, &ArtifactId>,
     uuids: Option<&str>,
 ) -> Result<BTreeMap<ArtifactId, BTreeSet<String>>> {
-    let mut found: BTreeMap<ArtifactId, BTreeSet<String>> = BTreeMap::new();
-    let mut pages = Pages::new(
-        "SELECT rowid, artifact_uuid, tag_id FROM artifact_tags".to_owned(),
-        "artifact_uuid",
-        uuids,
+    let filter = match uuids {
+        Some(_) => "IN (SELECT value FROM json_each(?))",
+        None => "> ?",
+    };
+    let sql = format!(
+        "SELECT artifact_uuid, json_group_array(CASE typeof(tag_id) WHEN 'text' THEN tag_id END) FROM artifact_tags
+            WHERE artifact_uuid {filter} GROUP BY artifact_uuid ORDER BY artifact_uuid {}",
+        if uuids.is_some() { String::new() } else { format!("LIMIT {PAGE}") }
     );
-    while let Some(rows) = pages.next(db).await? {
+    let mut found: BTreeMap<ArtifactId, BTreeSet<String>> = BTreeMap::new();
+    let mut key = Some(uuids.unwrap_or_default().to_owned());
+    while let Some(parameter) = key.take() {
+        let rows = all(db, &sql, vec![parameter.into()]).await?;
+        if let (None, Some(last)) = (uuids, rows.get(PAGE - 1)) {
+            key = Some(last.try_get_by_index(0)?);
+        }
         for row in &rows {
-            let mut row = Cells::after_rowid(row);
-            let (Some(uuid), Some(tag)) = (row.cell::<String>(), row.cell()) else { continue };
-            if let Some(&id) = by_uuid.get(uuid.as_str()) {
-                found.entry(id.clone()).or_default().insert(tag);
+            let mut row = Cells::new(row);
+            let (Some(uuid), Some(tags)) = (row.cell::<String>(), row.cell::<String>()) else { continue };
+            if let (Some(&id), Ok(tags)) =
+                (by_uuid.get(uuid.as_str()), serde_json::from_str::<Vec<Option<String>>>(&tags))
+            {
+                found.entry(id.clone()).or_default().extend(tags.into_iter().flatten());
             }
         }
     }
