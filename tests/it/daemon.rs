@@ -48,6 +48,11 @@ impl Daemon {
         serde_json::from_str(&answer.stdout).map_err(|e| format!("status is not JSON: {e}\n{answer:?}"))
     }
 
+    /// `problems --json`, as it is printed.
+    pub(crate) fn problems(&self) -> String {
+        call(&self.home, &["problems", "--json"]).stdout
+    }
+
     #[allow(dead_code, reason = "the comparison in benches/ looks into /proc")]
     pub(crate) fn pid(&self) -> u32 {
         self.running.pid()
