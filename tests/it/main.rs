@@ -9,6 +9,7 @@
 mod child;
 mod cli;
 mod daemon;
+mod faults;
 mod generate;
 mod home;
 mod interop;
