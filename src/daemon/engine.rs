@@ -62,6 +62,8 @@ pub struct Engine {
     bases: Bases,
     /// Problems that belong to us rather than to the last scan: a damaged state database that was set aside.
     notices: Vec<Problem>,
+    /// Whether strays of killed writers have been looked for.
+    swept: bool,
     /// From the last decision about every row; a scoped decision does not see the others.
     decided: Decided,
 }
@@ -131,6 +133,7 @@ impl Engine {
             memory,
             bases,
             notices: notice.into_iter().collect(),
+            swept: false,
             decided: Decided::default(),
         })
     }
@@ -190,6 +193,9 @@ impl Engine {
         let mut scanned = self.scan(scope)?;
         if let Some(rewritten) = self.follow(&scanned, findings).await {
             scanned = self.scan(&rewritten)?; // still touches what the first scan did
+        }
+        if !std::mem::replace(&mut self.swept, true) {
+            self.sweep(&scanned.desired).await;
         }
         findings.problems.extend(scanned.problems.iter().cloned());
         findings.collections = board::collections(&scanned.desired);

@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep};
 use super::error::{DbError, Result};
 
 /// Between two tries for a lock. SQLite's own busy handler backs off to 100 ms and starves beside a writer that leaves
-/// the lock free for 2 ms at a time.
-const LOCK_RETRY: Duration = Duration::from_millis(1);
+/// the lock free for 2 ms at a time. (Reads meet a lock only while another process recovers the log or closes the file.)
+pub(super) const LOCK_RETRY: Duration = Duration::from_millis(1);
 
 /// Which file a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,20 +164,6 @@ impl Pinned {
     /// Closes the file, waiting until SQLite has let go of it.
     pub(crate) async fn close(self) -> Result<()> {
         Ok(self.db.close().await?)
-    }
-}
-
-/// Runs `attempt` again, every millisecond, for as long as it says [`DbError::Busy`] and `deadline` is not reached.
-/// For reads: in WAL mode they only meet a lock while another process recovers or checkpoints on close.
-pub(crate) async fn while_busy<T>(
-    deadline: Instant,
-    mut attempt: impl AsyncFnMut() -> Result<T>,
-) -> Result<T> {
-    loop {
-        match attempt().await {
-            Err(DbError::Busy) if Instant::now() < deadline => sleep(LOCK_RETRY).await,
-            done => return done,
-        }
     }
 }
 

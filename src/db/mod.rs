@@ -4,7 +4,7 @@
 //!
 //! Invariants:
 //! * a database SkillMeat made is a guest house: rows only, no DDL, no checkpoint on demand, journal mode untouched;
-//! * one connection, held ([`connect`]); every write transaction starts with BEGIN IMMEDIATE and follows a check that
+//! * one connection, held; every write transaction starts with BEGIN IMMEDIATE and follows a check that
 //!   the path still names the open file;
 //! * nothing to do means no write and no lock;
 //! * an error or a dropped future leaves no transaction open and nothing of the current transaction written.
@@ -14,9 +14,9 @@
 
 mod apply;
 mod changes;
-pub(crate) mod connect;
+mod connect;
 mod entity;
-pub(crate) mod error;
+mod error;
 pub mod format;
 mod load;
 mod schema;
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use migration::{MigrationTrait, SchemaManager, StandaloneCache};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 pub use changes::RECHECKS;
 pub use connect::FileId;
@@ -36,7 +36,7 @@ pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 
 use changes::versions;
-use connect::{Pinned, while_busy};
+use connect::{LOCK_RETRY, Pinned};
 
 /// How long a call waits for a lock unless told otherwise: as long as SkillMeat's own connections do.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,13 +103,21 @@ impl Cache {
             Ok(_) => {}
         }
         let deadline = Instant::now() + OPEN_PATIENCE;
-        while_busy(deadline, async || match Pinned::open(path, false).await {
+        loop {
+            match Self::attempt(path, home).await {
+                Err(DbError::Busy) if Instant::now() < deadline => sleep(LOCK_RETRY).await,
+                done => return done,
+            }
+        }
+    }
+
+    async fn attempt(path: &Path, home: &Path) -> Result<Opened> {
+        match Pinned::open(path, false).await {
             Err(DbError::Damaged(source)) => {
                 Ok(Opened::unusable(Identity::NotADatabase { reason: source.to_string() }))
             }
             pinned => Self::adopt(pinned?, home).await,
-        })
-        .await
+        }
     }
 
     /// Makes a cache for a machine without SkillMeat: its tables as SkillMeat 0.74.0 would make them, in one
@@ -243,19 +251,25 @@ impl Cache {
 /// WAL first (it cannot be set inside a transaction), then everything else at once.
 async fn create_tables(pinned: &Pinned) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    while_busy(deadline, async || {
-        if is_empty(pinned.db()).await? {
-            pinned.db().execute_unprepared("PRAGMA journal_mode = WAL").await?;
+    loop {
+        match set_wal(pinned).await {
+            Err(DbError::Busy) if Instant::now() < deadline => sleep(LOCK_RETRY).await,
+            done => break done?,
         }
-        Ok(())
-    })
-    .await?;
+    }
     let txn = pinned.write(deadline, &mut 0).await?;
     if is_empty(&txn).await? {
         StandaloneCache.up(&SchemaManager::new(&txn)).await?;
         txn.commit().await?;
     } else {
         txn.rollback().await?;
+    }
+    Ok(())
+}
+
+async fn set_wal(pinned: &Pinned) -> Result<()> {
+    if is_empty(pinned.db()).await? {
+        pinned.db().execute_unprepared("PRAGMA journal_mode = WAL").await?;
     }
     Ok(())
 }

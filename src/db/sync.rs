@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 use chrono::NaiveDateTime;
 use sea_orm::ConnectionTrait;
 use tokio::task::yield_now;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::apply::{Names, Writer};
 use super::changes::{Versions, versions};
-use super::connect::while_busy;
+use super::connect::LOCK_RETRY;
 use super::error::{DbError, Result};
 use super::load::load;
 use super::{Cache, Capabilities};
@@ -133,18 +133,24 @@ impl Cache {
 
     /// Loads `scope` in one read transaction, with the versions it belongs to.
     async fn snapshot(&self, scope: &Scope, deadline: Instant) -> Result<(Actual, Versions)> {
+        loop {
+            match self.snapshot_once(scope).await {
+                Err(DbError::Busy) if Instant::now() < deadline => sleep(LOCK_RETRY).await,
+                done => return done,
+            }
+        }
+    }
+
+    async fn snapshot_once(&self, scope: &Scope) -> Result<(Actual, Versions)> {
         let pinned = self.connection()?;
         if pinned.replaced() {
             return Err(DbError::Replaced);
         }
-        while_busy(deadline, async || {
-            let txn = pinned.read().await?;
-            let at = self.versions_in(&txn).await?;
-            let actual = load(&txn, &self.capabilities, &self.sentinel_path, scope).await?;
-            txn.rollback().await?;
-            Ok((actual, at))
-        })
-        .await
+        let txn = pinned.read().await?;
+        let at = self.versions_in(&txn).await?;
+        let actual = load(&txn, &self.capabilities, &self.sentinel_path, scope).await?;
+        txn.rollback().await?;
+        Ok((actual, at))
     }
 
     /// The versions of the transaction's snapshot; an error if the schema is not the one that was identified.

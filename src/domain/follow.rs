@@ -8,6 +8,8 @@
 //!
 //! What this module does not do: read frontmatter, remember bases or write manifests.
 
+use std::collections::BTreeSet;
+
 use crate::domain::edit::{FieldEdit, ListField, TextField};
 use crate::domain::model::Metadata;
 
@@ -25,6 +27,16 @@ pub fn follow(base: Option<&Metadata>, now: &Metadata) -> Vec<FieldEdit> {
         .filter(|field| field.of(base) != field.of(now))
         .map(|field| FieldEdit::List(field, field.of(now).clone()));
     texts.chain(lists).collect()
+}
+
+/// Metadata as an entry holds it: of equal tags only the first stays, which SkillMeat sees to between extracting the
+/// frontmatter and writing the manifest (`skillmeat.core.artifact.Artifact.__post_init__`).
+#[must_use]
+pub fn as_entry(metadata: &Metadata) -> Metadata {
+    let mut seen = BTreeSet::new();
+    let mut metadata = metadata.clone();
+    metadata.tags.retain(|tag| seen.insert(tag.clone()));
+    metadata
 }
 
 #[cfg(test)]

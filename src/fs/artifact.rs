@@ -56,15 +56,23 @@ pub struct Frontmatter {
 pub struct Reader {
     buffer: Vec<u8>,
     entry: Vec<u8>,
+    skill_files: bool,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { buffer: vec![0; 64 * 1024], entry: Vec::new() }
+        Self { buffer: vec![0; 64 * 1024], entry: Vec::new(), skill_files: false }
     }
 }
 
 impl Reader {
+    /// A reader that takes a single file for a skill's entry file when told that it is a skill. In a collection a skill
+    /// is always a directory.
+    #[must_use]
+    pub fn of_given_files() -> Self {
+        Self { skill_files: true, ..Self::default() }
+    }
+
     /// Read the artifact at `path` below `base`. A file that goes away or changes meanwhile is given a second chance.
     /// Never fails: what cannot be read is a problem in the reading.
     pub fn read(&mut self, base: BorrowedFd<'_>, path: &str, kind: Kind) -> Reading {
@@ -105,7 +113,8 @@ impl Reader {
         let single = nodes.first().is_some_and(|node| node.path.is_empty() && is_file(node));
         let name = path.rsplit('/').next().unwrap_or(path);
         let entry = if single {
-            entry_file(kind, false, [name]).map(|_| "")
+            let given = self.skill_files && kind == Kind::Skill;
+            (given || entry_file(kind, false, [name]).is_some()).then_some("")
         } else {
             entry_file(kind, true, nodes.iter().filter(|node| is_file(node)).map(|node| node.path.as_str()))
         };

@@ -3,11 +3,14 @@
 //! The base of each artifact is what its frontmatter said when it was last looked at. It is saved *after* the write it
 //! led to, so that a crash between the two only means that the same edit is found, and found done, again.
 //!
+//! [`Engine::sweep`] also stands here: it tidies up after writers of the same file.
+//!
 //! What this module does not do: touch `collection.lock`, whose hashes are SkillMeat's own drift detection, or the
 //! `extra` tables of an entry, which only `skillmeat update` re-derives.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use chrono::Utc;
 
@@ -17,7 +20,7 @@ use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::edit::{self, EntryEdit};
 use crate::domain::follow;
 use crate::domain::frontmatter::Extracted;
-use crate::domain::model::{ArtifactId, Metadata, Problem};
+use crate::domain::model::{ArtifactId, Desired, Metadata, Problem};
 use crate::fs::artifact::Frontmatter;
 use crate::fs::scan::{Scanned, SeenFrontmatter};
 use crate::fs::write::{self, Outcome};
@@ -82,8 +85,9 @@ impl Engine {
             .iter()
             .map(|seen| {
                 let base = self.bases.get(&(seen.collection.clone(), seen.id.clone()));
-                let base = base.map(|base| &base.extracted.metadata);
-                let fields = follow::follow(base, &seen.frontmatter.extracted.metadata);
+                let base = base.map(|base| follow::as_entry(&base.extracted.metadata));
+                let now = follow::as_entry(&seen.frontmatter.extracted.metadata);
+                let fields = follow::follow(base.as_ref(), &now);
                 EntryEdit { id: seen.id.clone(), fields }
             })
             .filter(|edit| !edit.fields.is_empty())
@@ -92,18 +96,15 @@ impl Engine {
             return Ok(false);
         }
         let relative = format!("collections/{collection}/collection.toml");
-        let now = Utc::now();
+        let now = Utc::now().naive_utc();
         let mut replaced = Vec::new();
         let outcome = write::rewrite(
             &self.paths.root.join(&relative),
-            &mut |text| edit::edit(text, &edits, now.naive_utc()),
+            &mut |text| edit::edit(text, &edits, now),
             &mut |previous| replaced.push(previous.to_vec()),
         );
         for previous in &replaced {
-            let kept = self.state.keep_manifest(collection, previous, now.timestamp_millis()).await;
-            if let Err(error) = kept {
-                tracing::warn!(error = %board::chain(&error), "cannot keep the manifest's previous text");
-            }
+            self.keep(collection, previous).await;
         }
         match outcome {
             Ok(Outcome::Unchanged) => Ok(false),
@@ -121,6 +122,26 @@ impl Engine {
                     format!("an edit of frontmatter could not be carried over: {}", board::chain(&error));
                 Err(Problem::new(relative, message))
             }
+        }
+    }
+
+    /// Remove temporary files that a killed writer left beside the manifests. Each may hold an update that nobody else
+    /// has, so its text goes into the history first.
+    pub(super) async fn sweep(&mut self, desired: &Desired) {
+        for collection in desired.collections.keys() {
+            let manifest = self.paths.collections.join(collection).join("collection.toml");
+            // No manifest, no place to sweep; that is a problem the scan has told.
+            for stray in write::sweep(&manifest, SystemTime::now()).unwrap_or_default() {
+                tracing::info!(path = %stray.path.display(), "removed what a killed writer left; its text is in the history");
+                self.keep(collection, &stray.bytes).await;
+            }
+        }
+    }
+
+    async fn keep(&self, collection: &str, text: &[u8]) {
+        let kept = self.state.keep_manifest(collection, text, Utc::now().timestamp_millis()).await;
+        if let Err(error) = kept {
+            tracing::warn!(error = %board::chain(&error), "cannot keep a manifest's previous text");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is found at the path, and what a standalone cache is.
 
 use super::*;
+use crate::domain::rows::Scope;
 
 async fn identity(home: &Home) -> Identity {
     Cache::open(&home.db(), home.path()).await.unwrap().identity
@@ -151,4 +152,20 @@ async fn two_who_create_at_once_get_one_database() {
         texts(&home.peer(), "SELECT version_num FROM alembic_version"),
         [migration::cache::ALEMBIC_HEAD]
     );
+}
+
+/// The daemon may move a call to another thread.
+#[tokio::test]
+async fn every_call_can_be_spawned() {
+    let home = Home::guest().await;
+    let (db, dir) = (home.db(), home.path().to_owned());
+    let calls = async move {
+        let mut cache = Cache::open(&db, &dir).await?.usable()?;
+        cache.sync(&Scope::All, noon(), |_| first_plan(&["a"], &[])).await?;
+        cache.load(&Scope::All).await?;
+        let changed = cache.changed().await?;
+        cache.close().await?;
+        Ok::<_, DbError>(changed)
+    };
+    assert!(!tokio::spawn(calls).await.unwrap().unwrap());
 }

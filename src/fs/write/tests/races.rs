@@ -180,6 +180,15 @@ fn rewrites_of_our_own_wait_for_each_other() {
     place.assert_tidy();
 }
 
+/// Ends the other thread when the test fails, too.
+struct SetOnDrop<'f>(&'f AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// A writer who does what SkillMeat does, as fast as it can, from a copy that does not know our lines: after each
 /// rewrite of ours the file holds at least what it had published before.
 #[test]
@@ -194,6 +203,7 @@ fn no_update_of_a_writer_without_lock_is_lost() {
     place.write_as_skillmeat("theirs = 0\n");
     let mut overtaken = 0;
     std::thread::scope(|scope| {
+        let stopper = SetOnDrop(&stop);
         let writer = scope.spawn(|| {
             let mut n = 0;
             while !stop.load(Ordering::SeqCst) {
@@ -224,7 +234,7 @@ fn no_update_of_a_writer_without_lock_is_lost() {
             }
             assert!(theirs() >= before, "an update went missing in rewrite {k}");
         }
-        stop.store(true, Ordering::SeqCst);
+        drop(stopper);
         writer.join().unwrap();
     });
     assert_eq!(theirs(), published.load(Ordering::SeqCst));
