@@ -12,8 +12,8 @@ mod scene;
 
 mod database;
 mod files;
-mod saves;
 mod lifecycle;
 mod quiet;
 mod removal;
+mod saves;
 mod watching;

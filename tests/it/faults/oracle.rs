@@ -32,7 +32,8 @@ pub(super) fn difference(home: &Home) -> Result<(), String> {
 /// What the rows say, with the fingerprint columns under `files`.
 pub(super) fn found(home: &Home) -> Result<Said, String> {
     let mut found = judge::rows(home)?;
-    let members = cache::open(&home.cache_db()).and_then(|c| cache::members(&c)).map_err(|e| e.to_string())?;
+    let members =
+        cache::open(&home.cache_db()).and_then(|c| cache::members(&c)).map_err(|e| e.to_string())?;
     for (id, said) in &mut found {
         let member = members.get(id).ok_or("a row went between two reads")?;
         said["files"] = json!([

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::oracle::{self, Onlooker};
 use super::scene::{self, Scene, entry_file, read, save};
 use crate::home::{Home, eventually};
+use crate::interop::cache;
 
 /// A way to save a file.
 type Save = fn(&Path, &str);
@@ -130,20 +131,19 @@ fn s05_every_way_to_save_a_manifest_is_seen_twice_in_a_row() {
     onlooker.saw_no_wrong();
 }
 
-/// Empties the file, leaves it so for a while, writes it.
-fn truncate_hold_write(path: &Path, hold: Duration, text: &str) {
+/// Empties the file, leaves it so for a while, writes it up to `cut`, waits again, writes the rest.
+fn truncate_hold_write(path: &Path, hold: Duration, text: &str, cut: usize) {
     let mut file = File::create(path).expect("the file, emptied");
     thread::sleep(hold); // the writer's own slowness
-    // In two pieces, with the second half missing for as long again.
-    let (first, second) = text.split_at(text.len() / 2);
-    file.write_all(first.as_bytes()).expect("the first half");
+    let (first, second) = text.split_at(cut);
+    file.write_all(first.as_bytes()).expect("the first part");
     thread::sleep(hold);
-    file.write_all(second.as_bytes()).expect("the second half");
+    file.write_all(second.as_bytes()).expect("the rest");
 }
 
 #[test]
 fn s06_truncate_hold_write() {
-    let scene = Scene::of(&["pdf", "other"], "remove_grace = \"0ms\"\n");
+    let scene = Scene::of(&["pdf", "other"], "");
     let manifest = scene.home.manifest("default");
     let entry = scene.home.collection("default").join("skills/pdf/SKILL.md");
     let tags = |home: &Arc<Home>| {
@@ -161,21 +161,25 @@ fn s06_truncate_hold_write() {
             if count == 4 { Ok(()) } else { Err(format!("{count} assignments of tags")) }
         }),
         Onlooker::start(&scene.home, |connection| {
-            let count: i64 = connection
-                .query_row("SELECT count(*) FROM collection_artifacts WHERE description IS NULL OR description = ''", [], |row| row.get(0))
-                .map_err(|e| e.to_string())?;
-            if count == 0 { Ok(()) } else { Err(format!("{count} rows without a description")) }
+            let sql = "SELECT a.id, c.version FROM collection_artifacts c JOIN artifacts a ON \
+                       a.uuid = c.artifact_uuid WHERE coalesce(c.description, '') = ''";
+            let bare = cache::rows(connection, sql).map_err(|e| e.to_string())?;
+            if bare.is_empty() { Ok(()) } else { Err(format!("without a description: {bare:?}")) }
         }),
     ];
     for hold in [0, 20, 120, 600].map(Duration::from_millis) {
-        let text = format!("manifest held for {hold:?}");
-        let whole = read(&manifest).replace(&scene.description("pdf"), &text);
-        truncate_hold_write(&manifest, hold, &whole);
-        scene.described("pdf", &text);
-        scene.settled(&text);
-
+        // Cut within a word, which is no TOML, and before the last entry, which is: that entry is only absent then, and
+        // not for long enough to count.
+        for cut in ["ersion = \"1.0.0\"\n\n[[artifacts]]", "\n[[artifacts]]\nname = \"other\""] {
+            let text = format!("manifest held for {hold:?} before {cut:?}").replace(['"', '\n', '\\'], "");
+            let whole = read(&manifest).replace(&scene.description("pdf"), &text);
+            truncate_hold_write(&manifest, hold, &whole, whole.find(cut).expect("the place to cut"));
+            scene.described("pdf", &text);
+            scene.settled(&text);
+        }
         let text = format!("entry file held for {hold:?}");
-        truncate_hold_write(&entry, hold, &entry_file("pdf", &text));
+        let whole = entry_file("pdf", &text);
+        truncate_hold_write(&entry, hold, &whole, whole.len() / 2);
         scene.described("pdf", &text);
         scene.settled(&text);
         assert_eq!(tags(&scene.home), tags_before);
@@ -190,7 +194,9 @@ fn s07_a_manifest_that_is_wrong_for_a_while() {
     let good = read(&path);
     let rows = oracle::found(&scene.home).expect("the rows");
     let line = good.lines().position(|line| line == "[artifacts.metadata]").expect("a table") + 1;
-    let bad = |typing: usize| good.replacen("[artifacts.metadata]", &format!("[artifacts.meta{}", "d".repeat(typing)), 1);
+    let bad = |typing: usize| {
+        good.replacen("[artifacts.metadata]", &format!("[artifacts.meta{}", "d".repeat(typing)), 1)
+    };
 
     save(&path, &bad(0));
     let place = eventually(scene::SEEN, "one problem", || match scene.problems().as_slice() {
@@ -257,14 +263,20 @@ fn s16_two_writers_at_the_same_moment() {
         let program = || {
             let text = read(&manifest);
             let entries: Vec<&str> = text.split("\n[[artifacts]]\n").collect();
-            let other = entries.iter().position(|entry| entry.starts_with("name = \"other\"")).expect("the entry");
-            let line = entries[other].lines().find(|line| line.starts_with("description = ")).expect("a line");
+            let other =
+                entries.iter().position(|entry| entry.starts_with("name = \"other\"")).expect("the entry");
+            let line =
+                entries[other].lines().find(|line| line.starts_with("description = ")).expect("a line");
             let edited = entries[other].replace(line, &format!("description = \"{by_program}\""));
-            let whole: Vec<&str> =
-                entries.iter().enumerate().map(|(at, entry)| if at == other { &*edited } else { entry }).collect();
+            let whole: Vec<&str> = entries
+                .iter()
+                .enumerate()
+                .map(|(at, entry)| if at == other { &*edited } else { entry })
+                .collect();
             save(&manifest, &whole.join("\n[[artifacts]]\n"));
         };
-        let person = || fs::write(root.join("skills/pdf/SKILL.md"), entry_file("pdf", &by_hand)).expect("a file");
+        let person =
+            || fs::write(root.join("skills/pdf/SKILL.md"), entry_file("pdf", &by_hand)).expect("a file");
         if round % 2 == 0 {
             person();
             program();
