@@ -55,6 +55,8 @@ pub struct Engine {
     state: State,
     scanner: Scanner,
     cache: Option<Cache>,
+    /// Whether the cache has not been compared as a whole since it was opened.
+    unknown_rows: bool,
     database: Database,
     absences: Absences,
     memory: Memory,
@@ -64,7 +66,7 @@ pub struct Engine {
     notices: Vec<Problem>,
     /// Whether strays of killed writers have been looked for.
     swept: bool,
-    /// From the last decision about every row; a scoped decision does not see the others.
+    /// From the last decision.
     decided: Decided,
 }
 
@@ -128,6 +130,7 @@ impl Engine {
             config,
             state,
             cache: None,
+            unknown_rows: true,
             database: Database::default(),
             absences: Absences::default(),
             memory,
@@ -219,6 +222,9 @@ impl Engine {
     async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
+        // A cache that was opened anew holds anybody's rows; and a halt may be lifted by what is outside the scope.
+        let everything = Scope::All;
+        let scope = if self.unknown_rows || !self.decided.halts.is_empty() { &everything } else { scope };
         if !scope.is_empty() {
             let now = Instant::now();
             self.memory.due = self.absences.due(now, self.config.remove_grace);
@@ -247,14 +253,9 @@ impl Engine {
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed).await;
             self.decided.refused = applied.refused;
-            if *scope == Scope::All {
-                self.decided.halts = decision.halts;
-                self.decided.problems = decision.problems;
-            } else {
-                self.decided.halts.extend(decision.halts);
-                self.decided.halts.sort();
-                self.decided.halts.dedup();
-            }
+            self.unknown_rows &= *scope != Scope::All;
+            self.decided.halts = decision.halts;
+            self.decided.problems = decision.problems;
         }
         findings.halts.clone_from(&self.decided.halts);
         findings.problems.extend(self.decided.problems.iter().cloned());
@@ -262,7 +263,7 @@ impl Engine {
             let message = format!("{id} is not mirrored: this database does not know the type {}", id.kind);
             Problem::new(self.database.path.clone(), message)
         }));
-        findings.pending_removals = self.absences.len();
+        findings.pending_removals = self.absences.running(Instant::now(), self.config.remove_grace);
         Ok(())
     }
 
@@ -285,17 +286,16 @@ impl Engine {
             }
         }
         self.memory.seen = seen;
-        for (directory, confirmed) in &mut self.memory.confirmed {
-            let before = confirmed.len();
-            confirmed.retain(|id| !removed.contains(id));
-            let left = (!confirmed.is_empty()).then_some(&*confirmed);
-            if confirmed.len() != before
+        let confirmed = removal::still_confirmed(desired, scope, &decision.absent, removed, &self.memory);
+        for directory in self.memory.confirmed.keys() {
+            let left = confirmed.get(directory);
+            if left != self.memory.confirmed.get(directory)
                 && let Err(error) = self.state.save_confirmed(directory, left, now).await
             {
                 tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
             }
         }
-        self.memory.confirmed.retain(|_, ids| !ids.is_empty());
+        self.memory.confirmed = confirmed;
     }
 
     /// Write down what the scans found out, so that the next start need not read every file. Called when the answer is
@@ -316,3 +316,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
