@@ -10,6 +10,7 @@ mod child;
 mod cli;
 mod contract;
 mod daemon;
+mod faults;
 mod generate;
 mod home;
 mod interop;
