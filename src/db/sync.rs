@@ -128,6 +128,10 @@ impl Cache {
             applied.rows += rows;
             yield_now().await;
         }
+        if *scope == Scope::All {
+            // Had somebody else committed before our last transaction, the plan would have been made again.
+            self.compared = Some(work.made_at);
+        }
         Ok(applied)
     }
 

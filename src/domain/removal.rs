@@ -263,6 +263,12 @@ impl Absences {
         self.since.values().map(|since| *since + grace).filter(|due| *due > now).min()
     }
 
+    /// Whether nothing is absent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.since.is_empty()
+    }
+
     /// How many absences have not lasted through `grace` yet.
     #[must_use]
     pub fn running(&self, now: Instant, grace: Duration) -> usize {

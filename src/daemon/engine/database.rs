@@ -35,7 +35,6 @@ impl Engine {
             Some(cache) => {
                 tracing::info!(kind = self.database.kind, "cache opened");
                 self.cache = Some(cache);
-                self.unknown_rows = true;
                 Ok(())
             }
             None => Err(Stop::new(
