@@ -66,7 +66,7 @@ pub struct Engine {
     notices: Vec<Problem>,
     /// Whether strays of killed writers have been looked for.
     swept: bool,
-    /// From the last decision about every row; a scoped decision does not see the others.
+    /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
 }
@@ -208,28 +208,35 @@ impl Engine {
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
-        let scope = if all_rows && !self.rows_are_as_left().await? { Scope::All } else { scanned.touched };
+        let scope = self.rows_to_compare(all_rows, scanned.touched).await?;
         let applied = self.apply(&scanned.desired, &scope, findings).await;
         for (collection, text) in &followed.replaced {
             self.keep(collection, text).await; // not before: the edit is in the database sooner
         }
         applied?;
-        if followed.complete {
-            self.scanner.confirm(); // else what is left is touched again, and followed, at the next look
+        match followed.held_up {
+            // What is left is touched again, and followed, at the next look.
+            Some(why) => Err(Stop::new(Setback::Transient, why)),
+            None => {
+                if followed.complete {
+                    self.scanner.confirm();
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 
-    /// Whether comparing every row could show nothing: nobody has written to the cache since that was last done, and
-    /// nothing waits for a time to pass or for a person.
-    async fn rows_are_as_left(&self) -> Result<bool, Stop> {
-        let waiting = !self.absences.is_empty()
-            || !self.decided.halts.is_empty()
-            || !self.memory.confirmed.is_empty();
-        match &self.cache {
-            Some(cache) if !waiting => Ok(cache.is_as_left().await?),
-            _ => Ok(false),
+    /// The rows of the artifacts the scan touched, or every row: when a cache was opened anew and holds anybody's rows,
+    /// when a halt may be lifted by what is outside the scope, and when it was asked for, unless nobody has written to
+    /// the cache since every row was last compared.
+    async fn rows_to_compare(&self, all_rows: bool, touched: Scope) -> Result<Scope, Stop> {
+        let Some(cache) = &self.cache else { return Ok(touched) };
+        let pending = !self.decided.halts.is_empty() || !self.memory.confirmed.is_empty();
+        if pending || !cache.is_compared() {
+            return Ok(Scope::All);
         }
+        let waiting = !self.absences.is_empty();
+        Ok(if all_rows && (waiting || !cache.is_as_left().await?) { Scope::All } else { touched })
     }
 
     fn scan(&mut self, scope: &ScanScope) -> Result<Scanned, Stop> {
@@ -270,16 +277,11 @@ impl Engine {
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed);
-            self.decided.problems = decision.problems; // about all artifacts, whatever the scope
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
-            if *scope == Scope::All {
-                self.decided.halts = decision.halts;
-            } else {
-                self.decided.halts.extend(decision.halts);
-                self.decided.halts.sort();
-                self.decided.halts.dedup();
-            }
+            // Both are about everything, whatever the scope was; while anything is halted the scope is everything.
+            self.decided.problems = decision.problems;
+            self.decided.halts = decision.halts;
         }
         findings.halts.clone_from(&self.decided.halts);
         findings.problems.extend(self.decided.problems.iter().cloned());
@@ -287,7 +289,10 @@ impl Engine {
             let message = format!("{id} is not mirrored: this database does not know the type {}", id.kind);
             Problem::new(self.database.path.clone(), message)
         }));
-        findings.pending_removals = self.absences.len();
+        findings.pending_removals = self.absences.running(Instant::now(), self.config.remove_grace);
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod board;
 mod engine;
 pub mod lifecycle;
 mod once;
+mod told;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ use crate::paths::{Paths, PrivateDirError, create_private};
 use board::Board;
 use engine::{Answer, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
+use told::Told;
 
 pub use board::Findings;
 pub use engine::{Engine, EngineError};
@@ -154,14 +156,6 @@ enum Wanted {
     Resumed(oneshot::Sender<Result<Resumed, Refusal>>, Resumed),
 }
 
-/// What was last said in the log, so that a state is told when it changes and not again and again.
-#[derive(Debug, Default)]
-struct Told {
-    setback: Option<String>,
-    halts: Vec<String>,
-    problems: usize,
-}
-
 struct Daemon {
     paths: Paths,
     grace: Duration,
@@ -200,6 +194,7 @@ impl Daemon {
             }
             if last_moment.is_some_and(|moment| moment <= Instant::now()) {
                 tracing::warn!(grace = ?self.grace, "stopping with work left; it is done at the next start");
+                self.worker.abandon();
                 return;
             }
         }
@@ -340,34 +335,6 @@ impl Daemon {
                 None
             }
         }
-    }
-}
-
-impl Told {
-    fn tell(&mut self, findings: &Findings) {
-        let setback = findings.setback.as_ref().map(|(_, why)| why.clone());
-        match (&self.setback, &setback) {
-            (before, Some(why)) if before.as_ref() != Some(why) => tracing::warn!("{why}"),
-            (Some(_), None) => tracing::info!("all is well again"),
-            _ => {}
-        }
-        let halts: Vec<String> = findings.halts.iter().map(board::halt_message).collect();
-        for halt in halts.iter().filter(|halt| !self.halts.contains(halt)) {
-            tracing::warn!("{halt}");
-        }
-        if findings.problems.len() != self.problems {
-            tracing::info!(problems = findings.problems.len(), "see `skillmeatd problems`");
-        }
-        let done = &findings.reconciled;
-        if done.rows > 0 {
-            tracing::info!(
-                revision = done.revision,
-                rows = done.rows,
-                took_us = done.took_us,
-                "rows written"
-            );
-        }
-        *self = Self { setback, halts, problems: findings.problems.len() };
     }
 }
 

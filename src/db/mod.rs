@@ -239,6 +239,12 @@ impl Cache {
         Ok(versions(self.connection()?.db()).await? == compared)
     }
 
+    /// Whether a complete [`Cache::sync`] has come to its end since this was opened.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        self.compared.is_some()
+    }
+
     /// Closes the file and waits until SQLite has let go of it.
     ///
     /// # Errors

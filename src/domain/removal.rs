@@ -95,23 +95,17 @@ pub fn judge(
             None | Some(Some(Doubt::Missing | Doubt::Empty)) => HaltReason::Gone,
             Some(Some(Doubt::Unreadable | Doubt::Unnamed)) => HaltReason::Unreadable,
         };
-        match seen {
-            None => anything_may_be_held = true,
-            Some(seen) => {
-                let held: BTreeSet<&ArtifactId> = match reason {
-                    HaltReason::Gone => seen.difference(confirmed).collect(),
-                    HaltReason::Unreadable | HaltReason::Mass { .. } => seen.iter().collect(),
-                };
-                if !held.is_empty() {
-                    halts.push(Halt {
-                        collection: directory.clone(),
-                        reason,
-                        artifacts: held.iter().map(|id| (*id).clone()).collect(),
-                    });
-                }
-                present.extend(held);
-            }
+        anything_may_be_held |= seen.is_none();
+        let held: BTreeSet<&ArtifactId> = match reason {
+            HaltReason::Gone => seen.unwrap_or(&nothing).difference(confirmed).collect(),
+            HaltReason::Unreadable | HaltReason::Mass { .. } => seen.unwrap_or(&nothing).iter().collect(),
+        };
+        // A directory that never had a manifest is not a collection that lost it.
+        if !held.is_empty() || reason == HaltReason::Unreadable {
+            let artifacts = held.iter().map(|id| (*id).clone()).collect();
+            halts.push(Halt { collection: directory.clone(), reason, artifacts });
         }
+        present.extend(held);
     }
 
     let owner = |id: &ArtifactId| {
@@ -217,6 +211,30 @@ pub fn remember(
     seen
 }
 
+/// The confirmations that still stand after `removed` went. One ends with the removal it was given for, or when its
+/// artifact is named again; but for a collection whose manifest is missing or empty it stands as long as that lasts,
+/// because the scan goes on showing what it last read.
+#[must_use]
+pub fn still_confirmed(
+    desired: &Desired,
+    scope: &Scope,
+    absent: &BTreeSet<ArtifactId>,
+    removed: &BTreeSet<ArtifactId>,
+    memory: &Memory,
+) -> BTreeMap<String, BTreeSet<ArtifactId>> {
+    let stands = |directory: &str, id: &ArtifactId| {
+        let doubt = desired.collections.get(directory).and_then(|collection| collection.doubt);
+        let is_settled = removed.contains(id) || (scope.contains(id) && !absent.contains(id));
+        matches!(doubt, Some(Doubt::Missing | Doubt::Empty)) || !is_settled
+    };
+    let mut confirmed = memory.confirmed.clone();
+    confirmed.retain(|directory, ids| {
+        ids.retain(|id| stands(directory, id));
+        !ids.is_empty()
+    });
+    confirmed
+}
+
 /// Since when each artifact has been absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Absences {
@@ -245,16 +263,16 @@ impl Absences {
         self.since.values().map(|since| *since + grace).filter(|due| *due > now).min()
     }
 
-    /// How many absences are running or due.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.since.len()
-    }
-
     /// Whether nothing is absent.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.since.is_empty()
+    }
+
+    /// How many absences have not lasted through `grace` yet.
+    #[must_use]
+    pub fn running(&self, now: Instant, grace: Duration) -> usize {
+        self.since.values().filter(|since| **since + grace > now).count()
     }
 
     /// Forget these; their rows are gone.

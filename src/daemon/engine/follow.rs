@@ -17,13 +17,13 @@ use chrono::Utc;
 use super::{Bases, Engine, Findings};
 use crate::daemon::board;
 use crate::domain::dirty::{Dirt, ScanScope};
-use crate::domain::edit::{self, EntryEdit};
+use crate::domain::edit::{self, EditError, EntryEdit};
 use crate::domain::follow;
 use crate::domain::frontmatter::Extracted;
 use crate::domain::model::{ArtifactId, Desired, Metadata, Problem};
 use crate::fs::artifact::Frontmatter;
 use crate::fs::scan::{Scanned, SeenFrontmatter};
-use crate::fs::write::{self, Outcome};
+use crate::fs::write::{self, Outcome, WriteError};
 use crate::state::{State, StateError};
 
 /// The bases that an earlier run saved.
@@ -45,6 +45,8 @@ pub(super) struct Followed {
     pub(super) replaced: Vec<(String, Vec<u8>)>,
     /// Whether every edit was carried over.
     pub(super) complete: bool,
+    /// Why an edit was not, if that passes by itself.
+    pub(super) held_up: Option<String>,
 }
 
 impl Engine {
@@ -66,9 +68,14 @@ impl Engine {
                     rewritten.insert(collection.to_owned(), manifest);
                 }
                 Ok(false) => {}
-                Err(problem) => {
+                Err(error) => {
                     // The bases stay as they were, so the edit is found again at the next look.
-                    findings.problems.push(problem);
+                    let why =
+                        format!("an edit of frontmatter could not be carried over: {}", board::chain(&error));
+                    if error.is_transient() {
+                        followed.held_up = Some(why.clone());
+                    }
+                    findings.problems.push(Problem::new(manifest_of(collection), why));
                     followed.complete = false;
                     continue;
                 }
@@ -100,7 +107,7 @@ impl Engine {
         collection: &str,
         seen: &[&SeenFrontmatter],
         replaced: &mut Vec<(String, Vec<u8>)>,
-    ) -> Result<bool, Problem> {
+    ) -> Result<bool, WriteError<EditError>> {
         if !self.config.metadata.follow_frontmatter {
             return Ok(false);
         }
@@ -118,10 +125,9 @@ impl Engine {
         if edits.is_empty() {
             return Ok(false);
         }
-        let relative = format!("collections/{collection}/collection.toml");
         let now = Utc::now().naive_utc();
         let outcome = write::rewrite(
-            &self.paths.root.join(&relative),
+            &self.paths.root.join(manifest_of(collection)),
             &mut |text| edit::edit(text, &edits, now),
             &mut |previous| replaced.push((collection.to_owned(), previous.to_vec())),
         );
@@ -136,11 +142,7 @@ impl Engine {
                 );
                 Ok(true)
             }
-            Err(error) => {
-                let message =
-                    format!("an edit of frontmatter could not be carried over: {}", board::chain(&error));
-                Err(Problem::new(relative, message))
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -164,4 +166,9 @@ impl Engine {
             tracing::warn!(error = %board::chain(&error), "cannot keep a manifest's previous text");
         }
     }
+}
+
+/// The manifest's path below `~/.skillmeat`.
+fn manifest_of(collection: &str) -> String {
+    format!("collections/{collection}/collection.toml")
 }

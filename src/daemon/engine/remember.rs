@@ -43,14 +43,13 @@ impl Engine {
             }
         }
         self.memory.seen = seen;
-        for (directory, confirmed) in &mut self.memory.confirmed {
-            let before = confirmed.len();
-            confirmed.retain(|id| !removed.contains(id));
-            if confirmed.len() != before {
+        let confirmed = removal::still_confirmed(desired, scope, &decision.absent, removed, &self.memory);
+        for directory in self.memory.confirmed.keys() {
+            if confirmed.get(directory) != self.memory.confirmed.get(directory) {
                 self.unsaved.confirmed.insert(directory.clone());
             }
         }
-        self.memory.confirmed.retain(|_, ids| !ids.is_empty());
+        self.memory.confirmed = confirmed;
     }
 
     /// Write down what was noted, so that the next start need not read every file. Called when the answer is out
@@ -60,7 +59,7 @@ impl Engine {
         let now = Utc::now().timestamp_millis();
         let Unsaved { bases, seen, confirmed } = std::mem::take(&mut self.unsaved);
         if !bases.is_empty() {
-            let base = |key| Some(self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)))?);
+            let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
             let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
             if let Err(error) = self.state.save_bases(&changes).await {
                 tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");

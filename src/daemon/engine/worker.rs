@@ -5,7 +5,7 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, Findings};
 use crate::config::Config;
@@ -32,6 +32,7 @@ pub(in crate::daemon) enum Answer {
 #[derive(Debug)]
 pub(in crate::daemon) struct Worker {
     jobs: Option<mpsc::UnboundedSender<Job>>,
+    abandon: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -43,10 +44,24 @@ impl Worker {
     ) -> io::Result<Self> {
         let (jobs, mut inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (abandon, abandoned) = oneshot::channel();
         let thread = std::thread::Builder::new().name("worker".into()).spawn(move || {
-            runtime.block_on(work(engine, &mut inbox, deliver));
+            runtime.block_on(async {
+                tokio::select! {
+                    () = work(engine, &mut inbox, deliver) => {}
+                    Ok(()) = abandoned => {}
+                }
+            });
         })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), abandon: Some(abandon), thread: Some(thread) })
+    }
+
+    /// Give up the job in hand at the next point where nothing is half done: between two transactions, or while waiting
+    /// for another program.
+    pub(in crate::daemon) fn abandon(&mut self) {
+        if let Some(abandon) = self.abandon.take() {
+            let _ = abandon.send(()); // fails only when the thread has ended already
+        }
     }
 
     fn send(&self, job: Job) {

@@ -106,6 +106,7 @@ fn an_absence_is_due_after_the_grace_and_starts_over_when_it_ends() {
     absences.observe(&ids(&["a"]), &Scope::All, at(0));
     assert_eq!(absences.next(at(0), grace), Some(at(5)));
     assert!(absences.due(at(4), grace).is_empty());
+    assert_eq!(absences.running(at(4), grace), 1);
     absences.observe(&ids(&[]), &Scope::All, at(4));
     absences.observe(&ids(&["a"]), &Scope::All, at(4));
     assert!(absences.due(at(5), grace).is_empty(), "it was back in between");
