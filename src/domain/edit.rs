@@ -118,7 +118,7 @@ pub fn edit(text: &str, edits: &[EntryEdit], now: NaiveDateTime) -> Result<Strin
 }
 
 /// Sets `[collection].updated`, if it is there: a manifest without it is one that SkillMeat cannot read.
-fn stamp(draft: &mut Draft<'_>, sections: &[scan::Section], now: NaiveDateTime) -> Result<(), EditError> {
+fn stamp(draft: &mut Draft<'_>, sections: &[scan::Section<'_>], now: NaiveDateTime) -> Result<(), EditError> {
     let header = sections.iter().position(|section| section.path == ["collection"] && !section.array);
     let spot = Spot { section: header.unwrap_or(0), path: vec![Step::Key("collection")] };
     if draft.get(&spot, "updated")?.is_none() {

@@ -13,12 +13,12 @@ use super::value::NewValue;
 /// The text, its sections, and the sections changed so far.
 pub(super) struct Draft<'t> {
     text: &'t str,
-    sections: &'t [Section],
+    sections: &'t [Section<'t>],
     changed: BTreeMap<usize, String>,
 }
 
 impl<'t> Draft<'t> {
-    pub(super) fn new(text: &'t str, sections: &'t [Section]) -> Self {
+    pub(super) fn new(text: &'t str, sections: &'t [Section<'t>]) -> Self {
         Self { text, sections, changed: BTreeMap::new() }
     }
 

@@ -62,7 +62,7 @@ struct Below {
 /// Finds the wanted entries. Of two with the same id the later one counts, as it does for SkillMeat.
 pub(super) fn locate(
     text: &str,
-    sections: &[Section],
+    sections: &[Section<'_>],
     wanted: &BTreeSet<&ArtifactId>,
 ) -> Result<BTreeMap<ArtifactId, Site>, EditError> {
     let mut found = BTreeMap::new();

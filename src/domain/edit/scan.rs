@@ -4,6 +4,7 @@
 //! value for something else. It does not parse values and does not check a document: a text this module can divide may
 //! still be wrong TOML. Whoever edits a section parses that section.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::EditError;
@@ -11,9 +12,9 @@ use super::EditError;
 /// A header and what belongs to it, up to the next header. The part before the first header is a section as well,
 /// with an empty path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Section {
+pub(super) struct Section<'t> {
     /// The header's keys, unquoted.
-    pub(super) path: Vec<String>,
+    pub(super) path: Vec<Cow<'t, str>>,
     /// Whether the header is a `[[double]]` one.
     pub(super) array: bool,
     /// From the start of the header's line to the start of the next header's line.
@@ -62,7 +63,7 @@ pub(super) fn token(text: &str, at: usize) -> Result<(Token, usize), EditError> 
 /// # Errors
 ///
 /// `Syntax` for an unfinished string, a bracket without its partner, or a header that is not one.
-pub(super) fn sections(text: &str) -> Result<Vec<Section>, EditError> {
+pub(super) fn sections(text: &str) -> Result<Vec<Section<'_>>, EditError> {
     let bytes = text.as_bytes();
     let mut found = vec![Section { path: Vec::new(), array: false, range: 0..text.len(), body_end: 0 }];
     let mut at = 0;
@@ -95,6 +96,14 @@ fn statement_end(text: &str, mut at: usize) -> Result<(usize, bool), EditError> 
     let mut depth = 0_usize;
     let mut blank = true;
     while at < text.len() {
+        // Most of a text is neither a bracket nor a quote: step over such a stretch at once.
+        let plain = plain_length(&text.as_bytes()[at..]);
+        if plain > 0 {
+            let stretch = &text.as_bytes()[at..at + plain];
+            blank &= stretch.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'));
+            at += plain;
+            continue;
+        }
         let (token, end) = token(text, at)?;
         at = end;
         match token {
@@ -117,8 +126,15 @@ fn statement_end(text: &str, mut at: usize) -> Result<(usize, bool), EditError> 
     Ok((at, blank))
 }
 
+/// How many bytes there are before the next one that begins a string or comment, opens or closes something, or ends
+/// the line.
+fn plain_length(bytes: &[u8]) -> usize {
+    let special = |byte: &u8| matches!(byte, b'"' | b'\'' | b'#' | b'[' | b']' | b'{' | b'}' | b'\n');
+    bytes.iter().position(special).unwrap_or(bytes.len())
+}
+
 /// Reads the header between `start` (its first bracket) and `end`.
-fn header_path(text: &str, start: usize, end: usize) -> Result<(Vec<String>, bool), EditError> {
+fn header_path(text: &str, start: usize, end: usize) -> Result<(Vec<Cow<'_, str>>, bool), EditError> {
     let wrong = |message: &str| EditError::at(text, start, message);
     let array = text[start..].starts_with("[[");
     let inner_start = start + if array { 2 } else { 1 };
@@ -142,10 +158,10 @@ fn header_path(text: &str, start: usize, end: usize) -> Result<(Vec<String>, boo
     let inner = &text[inner_start..inner_end];
     let is_bare = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
     if !inner.is_empty() && inner.bytes().all(is_bare) {
-        return Ok((inner.split('.').map(str::to_owned).collect(), array));
+        return Ok((inner.split('.').map(Cow::Borrowed).collect(), array));
     }
     let keys = toml_edit::Key::parse(inner).map_err(|error| wrong(error.message()))?;
-    Ok((keys.iter().map(|key| key.get().to_owned()).collect(), array))
+    Ok((keys.iter().map(|key| Cow::Owned(key.get().to_owned())).collect(), array))
 }
 
 /// The end of the string whose opening quote is at `at`.
@@ -156,7 +172,9 @@ fn string_end(text: &str, at: usize) -> Result<usize, EditError> {
     let long = bytes[at..].starts_with(&[quote; 3]);
     let mut next = at + if long { 3 } else { 1 };
     loop {
-        match *bytes.get(next).ok_or_else(unfinished)? {
+        let rest = bytes.get(next..).ok_or_else(unfinished)?;
+        next += memchr::memchr3(quote, b'\\', b'\n', rest).ok_or_else(unfinished)?;
+        match bytes[next] {
             b'\\' if quote == b'"' => next += 2,
             b'\n' if !long => return Err(unfinished()),
             c if c == quote && !long => return Ok(next + 1),
