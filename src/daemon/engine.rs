@@ -252,7 +252,8 @@ impl Engine {
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed).await;
-            self.decided.refused = applied.refused;
+            self.decided.refused.retain(|id| !scope.contains(id));
+            self.decided.refused.extend(applied.refused);
             self.unknown_rows &= *scope != Scope::All;
             self.decided.halts = decision.halts;
             self.decided.problems = decision.problems;
