@@ -294,8 +294,8 @@ impl Reactor {
             self.second_looks.iter().filter(|(_, due)| **due <= now).map(|(hint, _)| hint.clone()).collect();
         for hint in second {
             self.second_looks.remove(&hint);
+            // Through the window like any other: of a checkout there are thousands, a moment apart.
             self.dirty.note(&hint, now);
-            self.dirty.hurry();
         }
         if past(self.full_due()) || past(self.look_again) {
             self.dirty.add(ScanScope::All, now);

@@ -52,21 +52,32 @@ impl Running {
         self.child.try_wait().expect("the state of our own child")
     }
 
-    /// Asks it to end, waits, and insists after ten seconds.
-    pub(crate) fn stop(&mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
+    /// Waits until it has ended by itself, for ten seconds at most.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(10) {
             if let Some(status) = self.exited() {
-                return status;
+                return Some(status);
             }
             thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
+    /// Asks it to end, waits, and insists after ten seconds.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        // A stopped process would not hear it.
+        self.signal(Signal::CONT);
+        if let Some(status) = self.ended() {
+            return status;
         }
         let _ = self.child.kill();
         self.child.wait().expect("the end of a killed child")
     }
 
-    fn signal(&mut self, signal: Signal) {
+    /// Sends it a signal, unless it has ended.
+    pub(crate) fn signal(&mut self, signal: Signal) {
         // An id is ours only while the child has not been waited for.
         if self.exited().is_none()
             && let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw)

@@ -3,6 +3,7 @@
 //! What this module does not do: reach into the library. Everything goes through the command line.
 
 use std::ffi::OsString;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,11 @@ impl Daemon {
     pub(crate) fn start(home: &Arc<Home>) -> Self {
         let mut command = home.command(binary());
         command.arg("run").env("SKILLMEATD_LOG_LEVEL", "debug");
+        Self::launch(home, command)
+    }
+
+    /// Starts it by `command`, whatever that is, and waits until it answers.
+    pub(crate) fn launch(home: &Arc<Home>, command: Command) -> Self {
         let running = Running::spawn("skillmeatd", command, &home.logs());
         let mut daemon = Self { home: Arc::clone(home), running };
         eventually(Duration::from_secs(60), "the daemon answers `status`", || {
@@ -53,7 +59,13 @@ impl Daemon {
         call(&self.home, &["problems", "--json"]).stdout
     }
 
-    #[allow(dead_code, reason = "the comparison in benches/ looks into /proc")]
+    /// The process, for signals, its log and its end.
+    #[allow(dead_code, reason = "the comparison in benches/ only looks into /proc")]
+    pub(crate) fn process(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    #[allow(dead_code, reason = "as above")]
     pub(crate) fn pid(&self) -> u32 {
         self.running.pid()
     }
@@ -67,6 +79,6 @@ pub(crate) fn call(home: &Home, arguments: &[&str]) -> Finished {
 }
 
 /// The binary of this build, unless another one is named.
-fn binary() -> OsString {
+pub(crate) fn binary() -> OsString {
     std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_skillmeatd").into())
 }

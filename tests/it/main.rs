@@ -8,7 +8,9 @@
 
 mod child;
 mod cli;
+mod contract;
 mod daemon;
+mod faults;
 mod generate;
 mod home;
 mod interop;

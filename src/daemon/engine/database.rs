@@ -21,8 +21,12 @@ impl Engine {
         if self.cache.as_ref().is_some_and(|cache| !cache.replaced()) {
             return Ok(());
         }
-        if self.cache.take().is_some() {
+        if let Some(replaced) = self.cache.take() {
             tracing::info!("the cache database was replaced; opening the new one");
+            // Closed before the new one is opened: SQLite saves what is only in a log that has lost its name.
+            if let Err(error) = replaced.close().await {
+                tracing::debug!(error = %board::chain(&error), "the old one did not close well");
+            }
         }
         let path = self.paths.cache_db.clone();
         let home = self.paths.home.clone();
@@ -35,7 +39,6 @@ impl Engine {
             Some(cache) => {
                 tracing::info!(kind = self.database.kind, "cache opened");
                 self.cache = Some(cache);
-                self.unknown_rows = true;
                 Ok(())
             }
             None => Err(Stop::new(

@@ -4,9 +4,9 @@
 //! TOML parser, the cache with SQLite, the web pages over HTTP.
 
 mod api;
-mod cache;
+pub(crate) mod cache;
 mod http;
-mod judge;
+pub(crate) mod judge;
 mod scenario;
 mod skillmeat;
 mod venv;

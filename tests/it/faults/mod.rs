@@ -1,0 +1,19 @@
+//! The daemon under fault: the real binary, the kernel's own events, the real SQLite, and something going wrong.
+//!
+//! Each test does harm, and then asks the same question: once all is quiet, do the rows say what the manifests and the
+//! files say, as read by somebody who shares no code with the daemon? Nobody asks the daemon to look; what it missed
+//! stays missed.
+//!
+//! What these tests do not do: run SkillMeat (see [`crate::interop`]), or wait by sleeping. Where a test has to see that
+//! something does *not* happen, it watches for a stated time.
+
+mod oracle;
+mod scene;
+
+mod database;
+mod files;
+mod lifecycle;
+mod quiet;
+mod removal;
+mod saves;
+mod watching;

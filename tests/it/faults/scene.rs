@@ -1,0 +1,185 @@
+//! The stage of a fault: a home of skills, the daemon, and what a person or a program does to the files.
+//!
+//! What this module does not do: judge. See [`super::oracle`].
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::oracle;
+use crate::child::Finished;
+use crate::daemon::{Daemon, binary, call};
+use crate::home::{Home, eventually};
+
+/// Longest anything may take to be seen. What it normally takes is milliseconds; the machine may be busy.
+pub(super) const SEEN: Duration = Duration::from_secs(30);
+
+/// What every test here is about: no SkillMeat, and removals that do not take five seconds.
+const SETTINGS: &str = "database.create = \"standalone\"\n";
+
+/// A home and the daemon that serves it.
+pub(super) struct Scene {
+    pub(super) daemon: Daemon,
+    pub(super) home: Arc<Home>,
+}
+
+impl Scene {
+    /// A collection `default` of these skills, already in the database.
+    pub(super) fn of(skills: &[&str], settings: &str) -> Self {
+        Self::open(home(skills, settings))
+    }
+
+    /// Starts the daemon and waits until it has done its first work.
+    pub(super) fn open(home: Arc<Home>) -> Self {
+        let daemon = Daemon::start(&home);
+        let scene = Self { daemon, home };
+        scene.settled("the first look");
+        scene
+    }
+
+    /// The daemon's command line, to its end.
+    pub(super) fn call(&self, arguments: &[&str]) -> Finished {
+        call(&self.home, arguments)
+    }
+
+    pub(super) fn status(&self) -> Value {
+        self.daemon.status().expect("an answer")
+    }
+
+    /// What `problems --json` lists.
+    pub(super) fn problems(&self) -> Vec<Value> {
+        let answer = self.call(&["problems", "--json"]);
+        let problems: Value = serde_json::from_str(&answer.stdout).expect("JSON");
+        problems["problems"].as_array().expect("a list").clone()
+    }
+
+    /// Number of the last reconcile.
+    pub(super) fn revision(&self) -> u64 {
+        self.status()["last_reconcile"]["revision"].as_u64().unwrap_or_default()
+    }
+
+    /// Waits until the rows say what the manifests and files say.
+    pub(super) fn equal(&self, after: &str) {
+        eventually(SEEN, &format!("the rows show {after}"), || oracle::difference(&self.home));
+    }
+
+    /// [`Self::equal`], and the daemon says that all is well.
+    pub(super) fn settled(&self, after: &str) {
+        self.equal(after);
+        self.in_state("watching", after);
+        assert_eq!(self.problems(), Vec::<Value>::new(), "after {after}");
+    }
+
+    /// Waits until `status` says `state`.
+    pub(super) fn in_state(&self, state: &str, after: &str) -> Value {
+        eventually(SEEN, &format!("the state is {state} after {after}"), || {
+            let status = self.daemon.status()?;
+            if status["state"] == state { Ok(status) } else { Err(status.to_string()) }
+        })
+    }
+
+    /// The description in the row of `skill:<name>`; empty if there is none.
+    pub(super) fn description(&self, name: &str) -> String {
+        let row = oracle::row(&self.home, &format!("skill:{name}"));
+        row.ok().flatten().and_then(|row| Some(row["description"].as_str()?.to_owned())).unwrap_or_default()
+    }
+
+    /// Waits until that is `text`.
+    pub(super) fn described(&self, name: &str, text: &str) {
+        eventually(SEEN, &format!("the row of {name} says {text:?}"), || {
+            let description = self.description(name);
+            if description == text { Ok(()) } else { Err(description) }
+        });
+    }
+}
+
+/// A home with a collection `default` of these skills, and no daemon.
+pub(super) fn home(skills: &[&str], settings: &str) -> Arc<Home> {
+    let home = Arc::new(Home::new());
+    home.configure(&format!("{SETTINGS}{settings}"));
+    collection(&home, "default", skills);
+    home
+}
+
+/// Writes a collection: files first, then the manifest, as SkillMeat does.
+pub(super) fn collection(home: &Home, collection: &str, skills: &[&str]) {
+    for skill in skills {
+        write_skill(&home.collection(collection), skill, &first_words(skill));
+    }
+    let entries: Vec<String> = skills.iter().map(|skill| entry(skill, &first_words(skill))).collect();
+    save(&home.manifest(collection), &manifest(collection, &entries));
+}
+
+/// What a skill's description is when it is made.
+pub(super) fn first_words(skill: &str) -> String {
+    format!("Use when {skill} is new")
+}
+
+/// Writes `skills/<name>` below `root`: an entry file and a script.
+pub(super) fn write_skill(root: &Path, name: &str, description: &str) -> PathBuf {
+    let directory = root.join("skills").join(name);
+    fs::create_dir_all(directory.join("scripts")).expect("a skill's directories");
+    fs::write(directory.join("SKILL.md"), entry_file(name, description)).expect("its entry file");
+    fs::write(directory.join("scripts/run.py"), format!("# {name}\n")).expect("its script");
+    directory
+}
+
+/// The text of a `SKILL.md`.
+pub(super) fn entry_file(name: &str, description: &str) -> String {
+    format!("---\nname: {name}\ndescription: {description}\n---\n# {name}\n\nText.\n")
+}
+
+/// An entry as SkillMeat writes it.
+pub(super) fn entry(name: &str, description: &str) -> String {
+    format!(
+        "\n[[artifacts]]\nname = \"{name}\"\ntype = \"skill\"\npath = \"skills/{name}\"\norigin = \"local\"\n\
+         added = \"2026-01-01T00:00:00.000123\"\ntags = [\n    \"first\",\n    \"{name}\",\n]\n\n\
+         [artifacts.metadata]\ndescription = \"{description}\"\nversion = \"1.0.0\"\n"
+    )
+}
+
+/// A manifest of these entries.
+pub(super) fn manifest(collection: &str, entries: &[String]) -> String {
+    let none = if entries.is_empty() { "artifacts = []\n\n" } else { "" };
+    format!(
+        "{none}[collection]\nname = \"{collection}\"\nversion = \"1.0.0\"\ncreated = \"2026-01-01T00:00:00\"\n\
+         updated = \"2026-01-01T00:00:00\"\n{}",
+        entries.concat()
+    )
+}
+
+/// Replaces a file as SkillMeat does (`skillmeat.utils.filesystem.atomic_write`).
+pub(super) fn save(path: &Path, text: &str) {
+    let directory = path.parent().expect("a directory");
+    fs::create_dir_all(directory).expect("the directory");
+    let name = path.file_name().expect("a name").to_str().expect("UTF-8");
+    let temporary = directory.join(format!(".{name}.a1b2c3d4.tmp"));
+    fs::write(&temporary, text).expect("the temporary file");
+    fs::rename(&temporary, path).expect("the rename");
+}
+
+/// Reads a file that is there.
+pub(super) fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// `skillmeatd run` behind a shell that first takes `limit` (a file of `/proc/sys/user`) down to `value`, in a user
+/// namespace of its own. `None` where that is not allowed.
+pub(super) fn limited(home: &Home, limit: &str, value: usize) -> Option<Command> {
+    let script = format!("echo {value} > /proc/sys/user/{limit} && exec \"$@\"");
+    let shell = |program: &[&str]| {
+        let mut command = home.command("unshare");
+        command.args(["-Ur", "sh", "-c", &script, "sh"]).args(program);
+        command
+    };
+    if !shell(&["true"]).output().is_ok_and(|ran| ran.status.success()) {
+        return None;
+    }
+    let mut command = shell(&[]);
+    command.arg(binary()).arg("run").env("SKILLMEATD_LOG_LEVEL", "debug");
+    Some(command)
+}
