@@ -170,8 +170,8 @@ pub(super) fn halt_message(halt: &removal::Halt) -> String {
              back, or until you confirm with: skillmeatd resume {name}"
         ),
         HaltReason::Unreadable => format!(
-            "collections/{name}/collection.toml cannot be read; nothing of its {count} artifacts is removed until it \
-             is mended (`skillmeatd problems` says where)"
+            "collections/{name}/collection.toml cannot be read; no row is removed on its account until it is mended \
+             (`skillmeatd problems` says where)"
         ),
         HaltReason::Mass { of } => format!(
             "{count} of {of} artifacts of collection {name} went at once; their rows stay until you confirm with: \

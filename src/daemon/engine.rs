@@ -24,14 +24,16 @@ use crate::domain::removal::{self, Absences, Memory};
 use crate::domain::rows::Scope;
 use crate::fs::artifact::Frontmatter;
 use crate::fs::scan::{ScanError, Scanned, Scanner};
-use crate::fs::stat_cache::{CacheKey, CachedArtifact};
+use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
 mod database;
 mod follow;
+mod remember;
 mod worker;
 
+use remember::Unsaved;
 pub(super) use worker::{Answer, Worker};
 
 /// Why there is no engine.
@@ -55,8 +57,6 @@ pub struct Engine {
     state: State,
     scanner: Scanner,
     cache: Option<Cache>,
-    /// Whether the cache has not been compared as a whole since it was opened.
-    unknown_rows: bool,
     database: Database,
     absences: Absences,
     memory: Memory,
@@ -68,6 +68,7 @@ pub struct Engine {
     swept: bool,
     /// From the last decision.
     decided: Decided,
+    unsaved: Unsaved,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -130,7 +131,6 @@ impl Engine {
             config,
             state,
             cache: None,
-            unknown_rows: true,
             database: Database::default(),
             absences: Absences::default(),
             memory,
@@ -138,6 +138,7 @@ impl Engine {
             notices: notice.into_iter().collect(),
             swept: false,
             decided: Decided::default(),
+            unsaved: Unsaved::default(),
         })
     }
 
@@ -194,8 +195,10 @@ impl Engine {
 
     async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
         let mut scanned = self.scan(scope)?;
-        if let Some(rewritten) = self.follow(&scanned, findings).await {
-            scanned = self.scan(&rewritten)?; // still touches what the first scan did
+        let followed = self.follow(&scanned, findings).await;
+        if let Some(rewritten) = &followed.rewritten {
+            drop(scanned); // else what it shares with the scanner would be copied
+            scanned = self.scan(rewritten)?; // still touches what the first scan did
         }
         if !std::mem::replace(&mut self.swept, true) {
             self.sweep(&scanned.desired).await;
@@ -203,10 +206,37 @@ impl Engine {
         findings.problems.extend(scanned.problems.iter().cloned());
         findings.collections = board::collections(&scanned.desired);
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
-        let scope = if all_rows { Scope::All } else { scanned.touched };
-        self.apply(&scanned.desired, &scope, findings).await?;
-        self.scanner.confirm();
-        Ok(())
+        // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
+        self.open_cache().await?;
+        let scope = self.rows_to_compare(all_rows, scanned.touched).await?;
+        let applied = self.apply(&scanned.desired, &scope, findings).await;
+        for (collection, text) in &followed.replaced {
+            self.keep(collection, text).await; // not before: the edit is in the database sooner
+        }
+        applied?;
+        match followed.held_up {
+            // What is left is touched again, and followed, at the next look.
+            Some(why) => Err(Stop::new(Setback::Transient, why)),
+            None => {
+                if followed.complete {
+                    self.scanner.confirm();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The rows of the artifacts the scan touched, or every row: when a cache was opened anew and holds anybody's rows,
+    /// when a halt may be lifted by what is outside the scope, and when it was asked for, unless nobody has written to
+    /// the cache since every row was last compared.
+    async fn rows_to_compare(&self, all_rows: bool, touched: Scope) -> Result<Scope, Stop> {
+        let Some(cache) = &self.cache else { return Ok(touched) };
+        let pending = !self.decided.halts.is_empty() || !self.memory.confirmed.is_empty();
+        if pending || !cache.is_compared() {
+            return Ok(Scope::All);
+        }
+        let waiting = !self.absences.is_empty();
+        Ok(if all_rows && (waiting || !cache.is_as_left().await?) { Scope::All } else { touched })
     }
 
     fn scan(&mut self, scope: &ScanScope) -> Result<Scanned, Stop> {
@@ -220,11 +250,6 @@ impl Engine {
     }
 
     async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
-        // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
-        self.open_cache().await?;
-        // A cache that was opened anew holds anybody's rows; and a halt may be lifted by what is outside the scope.
-        let everything = Scope::All;
-        let scope = if self.unknown_rows || !self.decided.halts.is_empty() { &everything } else { scope };
         if !scope.is_empty() {
             let now = Instant::now();
             self.memory.due = self.absences.due(now, self.config.remove_grace);
@@ -251,12 +276,12 @@ impl Engine {
             findings.reconciled.rows = applied.rows as u64;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
-            self.remember(desired, scope, &decision, &removed).await;
+            self.remember(desired, scope, &decision, &removed);
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
-            self.unknown_rows &= *scope != Scope::All;
-            self.decided.halts = decision.halts;
+            // Both are about everything, whatever the scope was; while anything is halted the scope is everything.
             self.decided.problems = decision.problems;
+            self.decided.halts = decision.halts;
         }
         findings.halts.clone_from(&self.decided.halts);
         findings.problems.extend(self.decided.problems.iter().cloned());
@@ -266,55 +291,6 @@ impl Engine {
         }));
         findings.pending_removals = self.absences.running(Instant::now(), self.config.remove_grace);
         Ok(())
-    }
-
-    /// Note what the manifests name now. A note that cannot be written costs nothing but the next start's knowledge.
-    async fn remember(
-        &mut self,
-        desired: &Desired,
-        scope: &Scope,
-        decision: &Decision,
-        removed: &BTreeSet<ArtifactId>,
-    ) {
-        let seen = removal::remember(desired, scope, &decision.absent, removed, &self.memory);
-        let now = Utc::now().timestamp_millis();
-        let directories: BTreeSet<&String> = seen.keys().chain(self.memory.seen.keys()).collect();
-        for directory in directories {
-            if seen.get(directory) != self.memory.seen.get(directory)
-                && let Err(error) = self.state.save_seen(directory, seen.get(directory), now).await
-            {
-                tracing::warn!(error = %board::chain(&error), "cannot note what a manifest names");
-            }
-        }
-        self.memory.seen = seen;
-        let confirmed = removal::still_confirmed(desired, scope, &decision.absent, removed, &self.memory);
-        for directory in self.memory.confirmed.keys() {
-            let left = confirmed.get(directory);
-            if left != self.memory.confirmed.get(directory)
-                && let Err(error) = self.state.save_confirmed(directory, left, now).await
-            {
-                tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
-            }
-        }
-        self.memory.confirmed = confirmed;
-    }
-
-    /// Write down what the scans found out, so that the next start need not read every file. Called when the answer is
-    /// out already.
-    pub async fn persist(&mut self) {
-        let (changed, gone) = self.scanner.take_dirty();
-        if changed.is_empty() && gone.is_empty() {
-            return;
-        }
-        let key = |key: CacheKey| ScanKey { collection: key.collection, kind: key.kind, path: key.path };
-        let changes: BTreeMap<ScanKey, Option<CachedArtifact>> = gone
-            .into_iter()
-            .map(|gone| (key(gone), None))
-            .chain(changed.into_iter().map(|row| (key(row.key.clone()), Some(row))))
-            .collect();
-        if let Err(error) = self.state.save_scans(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot save the scan cache; the next start reads every file");
-        }
     }
 }
 

@@ -35,7 +35,7 @@ pub use error::{DbError, Result};
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 
-use changes::versions;
+use changes::{Versions, versions};
 use connect::{LOCK_RETRY, Pinned};
 
 /// How long a call waits for a lock unless told otherwise: as long as SkillMeat's own connections do.
@@ -79,6 +79,8 @@ pub struct Cache {
     sentinel_path: String,
     /// `data_version` when [`Cache::changed`] was last asked.
     seen: i64,
+    /// Where the database stood when every row was last brought to what was asked.
+    compared: Option<Versions>,
     patience: Duration,
 }
 
@@ -147,6 +149,7 @@ impl Cache {
                             .to_string_lossy()
                             .into_owned(),
                         seen,
+                        compared: None,
                         patience: PATIENCE,
                         pinned: Some(pinned),
                     };
@@ -220,6 +223,26 @@ impl Cache {
         }
         let current = versions(pinned.db()).await?.data;
         Ok(std::mem::replace(&mut self.seen, current) != current)
+    }
+
+    /// Whether the rows are as the last complete [`Cache::sync`] through this cache left them: one has come to its end
+    /// ([`Scope::All`](crate::domain::rows::Scope::All)), and no other connection has committed since. Syncs of a part
+    /// do not end that.
+    ///
+    /// # Errors
+    /// See [`DbError`].
+    pub async fn is_as_left(&self) -> Result<bool> {
+        let Some(compared) = self.compared else { return Ok(false) };
+        if self.replaced() {
+            return Ok(false);
+        }
+        Ok(versions(self.connection()?.db()).await? == compared)
+    }
+
+    /// Whether a complete [`Cache::sync`] has come to its end since this was opened.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        self.compared.is_some()
     }
 
     /// Closes the file and waits until SQLite has let go of it.

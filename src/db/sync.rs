@@ -128,6 +128,10 @@ impl Cache {
             applied.rows += rows;
             yield_now().await;
         }
+        if *scope == Scope::All {
+            // Had somebody else committed before our last transaction, the plan would have been made again.
+            self.compared = Some(work.made_at);
+        }
         Ok(applied)
     }
 
@@ -182,7 +186,8 @@ impl Work {
         plan.new_artifacts.retain(|new| accepts(&new.id));
         plan.upserts.retain(|upsert| accepts(&upsert.artifact));
         plan.tag.retain(|assignment| accepts(&assignment.artifact));
-        Self { plan, names: Names::new(actual), made_at }
+        let names = Names::new(actual, plan.new_artifacts.len());
+        Self { plan, names, made_at }
     }
 }
 

@@ -14,6 +14,7 @@
 mod entry;
 mod iso;
 mod place;
+mod refusals;
 mod sections;
 mod split;
 mod strict;

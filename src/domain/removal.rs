@@ -95,23 +95,17 @@ pub fn judge(
             None | Some(Some(Doubt::Missing | Doubt::Empty)) => HaltReason::Gone,
             Some(Some(Doubt::Unreadable | Doubt::Unnamed)) => HaltReason::Unreadable,
         };
-        match seen {
-            None => anything_may_be_held = true,
-            Some(seen) => {
-                let held: BTreeSet<&ArtifactId> = match reason {
-                    HaltReason::Gone => seen.difference(confirmed).collect(),
-                    HaltReason::Unreadable | HaltReason::Mass { .. } => seen.iter().collect(),
-                };
-                if !held.is_empty() {
-                    halts.push(Halt {
-                        collection: directory.clone(),
-                        reason,
-                        artifacts: held.iter().map(|id| (*id).clone()).collect(),
-                    });
-                }
-                present.extend(held);
-            }
+        anything_may_be_held |= seen.is_none();
+        let held: BTreeSet<&ArtifactId> = match reason {
+            HaltReason::Gone => seen.unwrap_or(&nothing).difference(confirmed).collect(),
+            HaltReason::Unreadable | HaltReason::Mass { .. } => seen.unwrap_or(&nothing).iter().collect(),
+        };
+        // A directory that never had a manifest is not a collection that lost it.
+        if !held.is_empty() || reason == HaltReason::Unreadable {
+            let artifacts = held.iter().map(|id| (*id).clone()).collect();
+            halts.push(Halt { collection: directory.clone(), reason, artifacts });
         }
+        present.extend(held);
     }
 
     let owner = |id: &ArtifactId| {
@@ -267,6 +261,12 @@ impl Absences {
     #[must_use]
     pub fn next(&self, now: Instant, grace: Duration) -> Option<Instant> {
         self.since.values().map(|since| *since + grace).filter(|due| *due > now).min()
+    }
+
+    /// Whether nothing is absent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.since.is_empty()
     }
 
     /// How many absences have not lasted through `grace` yet.

@@ -54,7 +54,8 @@ pub struct Scanner {
 pub struct Scanned {
     /// What the files say the cache should hold; complete, whatever the scope was.
     pub desired: Arc<Desired>,
-    /// Which artifacts may differ from what the last [confirmed](Scanner::confirm) result said.
+    /// Which artifacts differ from what the last [confirmed](Scanner::confirm) result said. Everything, when what an
+    /// absence means may have changed too: a collection has come, gone, or is in doubt.
     pub touched: Scope,
     /// Everything that is wrong now, not only in the scope. Paths are below `~/.skillmeat`.
     pub problems: Vec<Problem>,
@@ -161,9 +162,8 @@ impl Scanner {
             ScanScope::All => {
                 let (names, problems) = self.list_collections(collections.as_fd()).map_err(unreadable)?;
                 self.listing_problems = problems;
-                self.forget_all_but(&names);
-                self.refresh_settings(root.as_fd());
-                self.unconfirmed.all = true;
+                self.unconfirmed.all |= self.forget_all_but(&names);
+                self.unconfirmed.all |= self.refresh_settings(root.as_fd());
                 listed = names;
                 &listed
             }
@@ -207,20 +207,25 @@ impl Scanner {
         scanned
     }
 
-    fn refresh_settings(&mut self, root: BorrowedFd<'_>) {
+    /// Whether another collection is the active one now.
+    fn refresh_settings(&mut self, root: BorrowedFd<'_>) -> bool {
         let (active, problem) = settings::active(root, &self.desired.active);
         self.settings_problem = problem;
-        if active != self.desired.active {
+        let changed = active != self.desired.active;
+        if changed {
             Arc::make_mut(&mut self.desired).active = active;
         }
+        changed
     }
 
-    /// Drop the collections whose directories are not among these, and the cache rows of those never seen.
-    fn forget_all_but(&mut self, listed: &BTreeMap<String, Dirt>) {
+    /// Drop the collections whose directories are not among these, and the cache rows of those never seen. Whether
+    /// there were any.
+    fn forget_all_but(&mut self, listed: &BTreeMap<String, Dirt>) -> bool {
         let vanished: Vec<String> =
             self.collections.keys().filter(|name| !listed.contains_key(*name)).cloned().collect();
+        let mut forgotten = false;
         for name in vanished {
-            self.forget(&name);
+            forgotten |= self.forget(&name);
         }
         for (collection, spare) in std::mem::take(&mut self.cached) {
             if listed.contains_key(&collection) {
@@ -230,6 +235,7 @@ impl Scanner {
                 self.gone.extend(spare.into_keys().map(key));
             }
         }
+        forgotten
     }
 
     /// What was read since the last call and is worth keeping, and what need not be kept any more.
@@ -328,7 +334,6 @@ impl Scanner {
         self.unconfirmed.all |= change.doubt || first_sight;
         if !self.unconfirmed.all {
             self.unconfirmed.ids.append(&mut change.ids);
-            self.unconfirmed.ids.append(&mut look);
         }
     }
 

@@ -54,6 +54,11 @@ impl Daemon {
         serde_json::from_str(&answer.stdout).map_err(|e| format!("status is not JSON: {e}\n{answer:?}"))
     }
 
+    /// `problems --json`, as it is printed.
+    pub(crate) fn problems(&self) -> String {
+        call(&self.home, &["problems", "--json"]).stdout
+    }
+
     /// The process, for signals, its log and its end.
     #[allow(dead_code, reason = "the comparison in benches/ only looks into /proc")]
     pub(crate) fn process(&mut self) -> &mut Running {

@@ -230,9 +230,12 @@ impl Artifact {
         matches!(self.kind, "skill" | "command" | "agent" | "soul")
     }
 
-    /// YAML that says what the entry says. A JSON string is a YAML string.
+    /// YAML that says what the entry says. A JSON string is a YAML string, but for a DEL that JSON leaves as it is.
     fn frontmatter(&self) -> String {
-        let json = |text: &str| serde_json::to_string(text).expect("a string");
+        let json = |text: &str| {
+            let json = serde_json::to_string(text).expect("a string");
+            json.replace('\u{7f}', "\\u007f")
+        };
         let mut yaml = format!("---\nname: {}\n", json(&self.name));
         for (key, value) in self.texts() {
             let _ = writeln!(yaml, "{key}: {}", json(value));

@@ -8,6 +8,7 @@
 
 mod child;
 mod cli;
+mod contract;
 mod daemon;
 mod faults;
 mod generate;

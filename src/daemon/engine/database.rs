@@ -21,7 +21,9 @@ impl Engine {
         if self.cache.as_ref().is_some_and(|cache| !cache.replaced()) {
             return Ok(());
         }
-        if let Some(replaced) = self.cache.take() {
+        let replaced = self.cache.take();
+        let was_open = replaced.is_some();
+        if let Some(replaced) = replaced {
             tracing::info!("the cache database was replaced; opening the new one");
             // Closed before the new one is opened: SQLite saves what is only in a log that has lost its name.
             if let Err(error) = replaced.close().await {
@@ -31,6 +33,10 @@ impl Engine {
         let path = self.paths.cache_db.clone();
         let home = self.paths.home.clone();
         let mut opened = Cache::open(&path, &home).await?;
+        if was_open && opened.identity == Identity::Absent {
+            // Whoever deletes it may be deleting the whole tree, or about to put another one there.
+            return Err(Stop::new(Setback::Transient, "the cache database is gone; making another one soon"));
+        }
         if matches!(opened.identity, Identity::Absent | Identity::Empty) && self.make_database().await? {
             opened = Cache::open(&path, &home).await?;
         }
@@ -39,7 +45,6 @@ impl Engine {
             Some(cache) => {
                 tracing::info!(kind = self.database.kind, "cache opened");
                 self.cache = Some(cache);
-                self.unknown_rows = true;
                 Ok(())
             }
             None => Err(Stop::new(

@@ -17,13 +17,13 @@ use chrono::Utc;
 use super::{Bases, Engine, Findings};
 use crate::daemon::board;
 use crate::domain::dirty::{Dirt, ScanScope};
-use crate::domain::edit::{self, EntryEdit};
+use crate::domain::edit::{self, EditError, EntryEdit};
 use crate::domain::follow;
 use crate::domain::frontmatter::Extracted;
 use crate::domain::model::{ArtifactId, Desired, Metadata, Problem};
 use crate::fs::artifact::Frontmatter;
 use crate::fs::scan::{Scanned, SeenFrontmatter};
-use crate::fs::write::{self, Outcome};
+use crate::fs::write::{self, Outcome, WriteError};
 use crate::state::{State, StateError};
 
 /// The bases that an earlier run saved.
@@ -36,9 +36,23 @@ pub(super) async fn load(state: &State) -> Result<Bases, StateError> {
     Ok(saved.into_iter().map(|(key, metadata)| (key, base(metadata))).collect())
 }
 
+/// What following led to.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// What has to be scanned again, if any manifest was written.
+    pub(super) rewritten: Option<ScanScope>,
+    /// The texts that were replaced, with their collections; the history wants them.
+    pub(super) replaced: Vec<(String, Vec<u8>)>,
+    /// Whether every edit was carried over.
+    pub(super) complete: bool,
+    /// Why an edit was not, if that passes by itself.
+    pub(super) held_up: Option<String>,
+}
+
 impl Engine {
-    /// Carry changed frontmatter into the manifests; what has to be scanned again, if any manifest was written.
-    pub(super) async fn follow(&mut self, scanned: &Scanned, findings: &mut Findings) -> Option<ScanScope> {
+    /// Carry changed frontmatter into the manifests.
+    pub(super) async fn follow(&mut self, scanned: &Scanned, findings: &mut Findings) -> Followed {
+        let mut followed = Followed { complete: true, ..Followed::default() };
         let mut changed: BTreeMap<&str, Vec<&SeenFrontmatter>> = BTreeMap::new();
         for seen in &scanned.frontmatter {
             // Frontmatter that is not sound is a problem, not an edit; of an empty file it is a base at most.
@@ -51,21 +65,32 @@ impl Engine {
         }
         let mut rewritten = BTreeMap::new();
         for (collection, seen) in changed {
-            match self.carry(collection, &seen).await {
+            match self.carry(collection, &seen, &mut followed.replaced) {
                 Ok(true) => {
                     let manifest = Dirt::Parts { manifest: true, paths: BTreeSet::new() };
                     rewritten.insert(collection.to_owned(), manifest);
                 }
                 Ok(false) => {}
-                Err(problem) => {
+                Err(error) => {
                     // The bases stay as they were, so the edit is found again at the next look.
-                    findings.problems.push(problem);
+                    let why =
+                        format!("an edit of frontmatter could not be carried over: {}", board::chain(&error));
+                    if error.is_transient() {
+                        followed.held_up = Some(why.clone());
+                    }
+                    findings.problems.push(Problem::new(manifest_of(collection), why));
+                    followed.complete = false;
                     continue;
                 }
             }
-            self.save_bases(&seen).await;
+            for seen in seen {
+                let key = (seen.collection.clone(), seen.id.clone());
+                self.bases.insert(key.clone(), Arc::clone(&seen.frontmatter));
+                self.unsaved.bases.insert(key);
+            }
         }
-        (!rewritten.is_empty()).then_some(ScanScope::Collections(rewritten))
+        followed.rewritten = (!rewritten.is_empty()).then_some(ScanScope::Collections(rewritten));
+        followed
     }
 
     fn is_base(&mut self, seen: &SeenFrontmatter) -> bool {
@@ -80,7 +105,12 @@ impl Engine {
     }
 
     /// Edit the entries of a manifest as their frontmatter asks; whether the file was written.
-    async fn carry(&mut self, collection: &str, seen: &[&SeenFrontmatter]) -> Result<bool, Problem> {
+    fn carry(
+        &self,
+        collection: &str,
+        seen: &[&SeenFrontmatter],
+        replaced: &mut Vec<(String, Vec<u8>)>,
+    ) -> Result<bool, WriteError<EditError>> {
         if !self.config.metadata.follow_frontmatter {
             return Ok(false);
         }
@@ -98,17 +128,12 @@ impl Engine {
         if edits.is_empty() {
             return Ok(false);
         }
-        let relative = format!("collections/{collection}/collection.toml");
         let now = Utc::now().naive_utc();
-        let mut replaced = Vec::new();
         let outcome = write::rewrite(
-            &self.paths.root.join(&relative),
+            &self.paths.root.join(manifest_of(collection)),
             &mut |text| edit::edit(text, &edits, now),
-            &mut |previous| replaced.push(previous.to_vec()),
+            &mut |previous| replaced.push((collection.to_owned(), previous.to_vec())),
         );
-        for previous in &replaced {
-            self.keep(collection, previous).await;
-        }
         match outcome {
             Ok(Outcome::Unchanged) => Ok(false),
             Ok(Outcome::Written { rounds, .. }) => {
@@ -120,11 +145,7 @@ impl Engine {
                 );
                 Ok(true)
             }
-            Err(error) => {
-                let message =
-                    format!("an edit of frontmatter could not be carried over: {}", board::chain(&error));
-                Err(Problem::new(relative, message))
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -141,22 +162,16 @@ impl Engine {
         }
     }
 
-    async fn keep(&self, collection: &str, text: &[u8]) {
+    /// Put a manifest's text into the history.
+    pub(super) async fn keep(&self, collection: &str, text: &[u8]) {
         let kept = self.state.keep_manifest(collection, text, Utc::now().timestamp_millis()).await;
         if let Err(error) = kept {
             tracing::warn!(error = %board::chain(&error), "cannot keep a manifest's previous text");
         }
     }
+}
 
-    async fn save_bases(&mut self, seen: &[&SeenFrontmatter]) {
-        let mut changes = BTreeMap::new();
-        for seen in seen {
-            let key = (seen.collection.clone(), seen.id.clone());
-            changes.insert(key.clone(), Some(&seen.frontmatter.extracted.metadata));
-            self.bases.insert(key, Arc::clone(&seen.frontmatter));
-        }
-        if let Err(error) = self.state.save_bases(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
-        }
-    }
+/// The manifest's path below `~/.skillmeat`.
+fn manifest_of(collection: &str) -> String {
+    format!("collections/{collection}/collection.toml")
 }

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::place::Notes;
-use super::{iso, value};
+use super::{refusals, value};
 use crate::domain::model::{ArtifactId, Entry, Kind, Metadata, Origin};
 
 /// The values of SkillMeat's `Tool` enum (`skillmeat.core.enums.Tool`); its loader drops every other name.
@@ -32,8 +32,6 @@ pub const TOOLS: [&str; 18] = [
     "ExitPlanMode",
 ];
 
-const PLATFORMS: [&str; 7] = ["claude_code", "codex", "gemini", "cursor", "bob", "remote_git", "other"];
-const LINK_TYPES: [&str; 4] = ["requires", "enables", "related", "soul_for_agent"];
 const ORIGIN_SOURCES: [&str; 3] = ["github", "gitlab", "bitbucket"];
 
 /// What became of an entry.
@@ -170,10 +168,7 @@ fn fields(
         Ok(origin) => origin_source(table, *origin, &label, notes),
         Err(Unreadable) => None,
     };
-    check_dates(table, at, &label, notes);
-    check_platforms(table, &label, notes);
-    check_links(details, &label, notes);
-    check_correlation(details, &label, notes);
+    refusals::check(table, details, at, &label, notes);
     let (Ok(origin), Some(path), false) = (origin, path, held) else { return Err(Unreadable) };
     Ok(Entry {
         id: id.clone(),
@@ -225,29 +220,36 @@ fn tags(
     label: &str,
     notes: &mut Notes<'_>,
 ) -> Result<Vec<String>, Unreadable> {
-    let mut list = |table: &DeTable<'_>| -> Result<Vec<String>, Unreadable> {
-        match table.get("tags") {
-            None => Ok(Vec::new()),
-            Some(tags) => match tags.get_ref().as_array() {
-                Some(items) => value::texts(items, "tags", label, notes).map_err(|_| Unreadable),
-                None => {
-                    notes.add(
-                        tags.span().start,
-                        format!("{label}`tags` must be an array, not {}", value::kind_of(tags)),
-                    );
-                    Err(Unreadable)
-                }
-            },
-        }
-    };
-    let mut tags = list(table)?;
-    let older = list(details)?;
+    let older = details.get("tags");
+    // SkillMeat adds the two, if there are older ones: then both must be lists.
+    let added = older.is_some_and(|older| older.get_ref().as_array().is_none_or(|items| !items.is_empty()));
+    let mut tags = tag_list(table.get("tags"), added, label, notes)?;
+    let older = tag_list(older, added, label, notes)?;
     if !older.is_empty() {
         let mut seen = std::collections::BTreeSet::new();
         tags.extend(older);
         tags.retain(|tag| seen.insert(tag.clone()));
     }
     Ok(tags)
+}
+
+fn tag_list(
+    tags: Option<&Spanned<DeValue<'_>>>,
+    added: bool,
+    label: &str,
+    notes: &mut Notes<'_>,
+) -> Result<Vec<String>, Unreadable> {
+    let Some(tags) = tags else { return Ok(Vec::new()) };
+    if let Some(items) = tags.get_ref().as_array() {
+        return value::texts(items, "tags", label, notes).map_err(|_| Unreadable);
+    }
+    let why = format!("{label}`tags` must be an array, not {}", value::kind_of(tags));
+    if added {
+        notes.refused(tags.span().start, &why);
+    } else {
+        notes.add(tags.span().start, why);
+    }
+    Err(Unreadable)
 }
 
 fn tools(details: &DeTable<'_>, label: &str, notes: &mut Notes<'_>) -> Vec<String> {
@@ -262,106 +264,14 @@ fn tools(details: &DeTable<'_>, label: &str, notes: &mut Notes<'_>) -> Vec<Strin
         None => {
             let message =
                 format!("{label}`tools` must be an array, not {}; it is left out", value::kind_of(tools));
-            notes.add(tools.span().start, message);
+            if value::is_iterable(tools) {
+                notes.add(tools.span().start, message);
+            } else {
+                notes.refused(tools.span().start, &message);
+            }
             Vec::new()
         }
     }
-}
-
-fn check_dates(table: &DeTable<'_>, at: usize, label: &str, notes: &mut Notes<'_>) {
-    if !table.contains_key("added") {
-        notes.refused(at, &format!("{label}there is no `added`"));
-    }
-    for key in ["added", "last_updated", "discovered_at"] {
-        check_date(table, key, label, notes);
-    }
-}
-
-/// SkillMeat wants dates as strings; a date of TOML's own makes it fail.
-pub(super) fn check_date(table: &DeTable<'_>, key: &str, label: &str, notes: &mut Notes<'_>) {
-    let Some(date) = table.get(key) else { return };
-    let why = match date.get_ref() {
-        DeValue::String(text) if iso::is_datetime(text) => return,
-        DeValue::String(_) => "is not a date in ISO 8601 form",
-        DeValue::Datetime(_) => "must be a string: put the date in quotes",
-        _ => "must be a string",
-    };
-    notes.refused(date.span().start, &format!("{label}`{key}` {why}"));
-}
-
-fn check_platforms(table: &DeTable<'_>, label: &str, notes: &mut Notes<'_>) {
-    let Some(platforms) = table.get("target_platforms") else { return };
-    let known =
-        |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().is_some_and(|word| PLATFORMS.contains(&word));
-    let fits =
-        platforms.get_ref().as_array().is_some_and(|items| !items.is_empty() && items.iter().all(known));
-    if !fits {
-        let why = format!("{label}`target_platforms` must be one or more of {}", PLATFORMS.join(", "));
-        notes.refused(platforms.span().start, &why);
-    }
-}
-
-fn check_links(details: &DeTable<'_>, label: &str, notes: &mut Notes<'_>) {
-    let Some(links) = details.get("linked_artifacts") else { return };
-    let Some(links) = links.get_ref().as_array() else {
-        notes.refused(links.span().start, &format!("{label}`linked_artifacts` must be an array"));
-        return;
-    };
-    for (link, table) in links.iter().filter_map(|link| Some((link, link.get_ref().as_table()?))) {
-        if !table.contains_key("artifact_name") {
-            notes.refused(link.span().start, &format!("{label}a linked artifact has no `artifact_name`"));
-        }
-        if let Some(kind) = table.get("link_type")
-            && !kind.get_ref().as_str().is_some_and(|word| LINK_TYPES.contains(&word))
-        {
-            let why = format!("{label}`link_type` must be one of {}", LINK_TYPES.join(", "));
-            notes.refused(kind.span().start, &why);
-        }
-        if let Some(created) = table.get("created_at")
-            && let Some(text) = created.get_ref().as_str()
-            && !iso::is_datetime(&text.replace('Z', "+00:00"))
-        {
-            let why = format!("{label}`created_at` is not a date in ISO 8601 form");
-            notes.refused(created.span().start, &why);
-        }
-    }
-}
-
-/// `validate_aos_metadata_fields`.
-fn check_correlation(details: &DeTable<'_>, label: &str, notes: &mut Notes<'_>) {
-    for kind in ["artifact", "feature", "run", "trace"] {
-        let key = format!("aos_{kind}_uuid");
-        if let Some(uuid) = details.get(key.as_str())
-            && !uuid.get_ref().as_str().is_some_and(|text| is_correlation(text, kind))
-        {
-            let why = format!("{label}`{key}` must be a UUID or urn:aos:{kind}:<uuid>");
-            notes.refused(uuid.span().start, &why);
-        }
-    }
-    if let Some(aliases) = details.get("native_aliases") {
-        let named =
-            |alias: &Spanned<DeValue<'_>>| alias.get_ref().as_str().is_some_and(|text| !text.is_empty());
-        let fits =
-            |table: &DeTable<'_>| table.iter().all(|(key, alias)| !key.get_ref().is_empty() && named(alias));
-        if !aliases.get_ref().as_table().is_some_and(fits) {
-            let why = format!("{label}`native_aliases` must map names to strings that are not empty");
-            notes.refused(aliases.span().start, &why);
-        }
-    }
-}
-
-fn is_correlation(text: &str, kind: &str) -> bool {
-    let uuid = match text.strip_prefix("urn:aos:") {
-        Some(rest) => match rest.split_once(':') {
-            Some((word, uuid)) if word == kind && !uuid.contains(':') => uuid,
-            _ => return false,
-        },
-        None => text,
-    };
-    // What Python's `uuid.UUID` takes.
-    let bare = uuid.replace("urn:", "").replace("uuid:", "");
-    let digits = bare.trim_matches(['{', '}']).replace('-', "");
-    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The elements of `artifacts`, or a note that there are none to be had.

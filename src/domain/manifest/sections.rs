@@ -4,8 +4,8 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::entry::check_date;
 use super::place::Notes;
+use super::refusals::check_date;
 use super::value::{self, WrongType};
 use crate::domain::model::{Group, TagDefinition};
 
@@ -50,12 +50,14 @@ fn head(table: &DeTable<'_>, at: usize, notes: &mut Notes<'_>) -> String {
     }
     let Some(name) = table.get("name") else { return String::new() };
     match name.get_ref().as_str() {
-        Some(text) if !text.is_empty() => text.to_owned(),
-        _ => {
-            notes.refused(name.span().start, "[collection]: `name` must be a string that is not empty");
-            String::new()
+        Some("") => notes.refused(name.span().start, "[collection]: `name` is empty"),
+        Some(text) => return text.to_owned(),
+        None if name.get_ref().is_array() || name.get_ref().is_table() => {
+            notes.refused(name.span().start, "[collection]: `name` must be a string");
         }
+        None => notes.add(name.span().start, "[collection]: `name` must be a string"),
     }
+    String::new()
 }
 
 fn list<T>(
@@ -108,7 +110,12 @@ fn group(table: &DeTable<'_>, at: usize, notes: &mut Notes<'_>) -> Result<Group,
         Some(value) => match value.get_ref().as_array() {
             Some(items) => value::texts(items, "members", &label, notes)?,
             None => {
-                notes.add(value.span().start, format!("{label}`members` must be an array of `type:name`"));
+                let why = format!("{label}`members` must be an array of `type:name`");
+                if value::is_iterable(value) {
+                    notes.add(value.span().start, why);
+                } else {
+                    notes.refused(value.span().start, &why);
+                }
                 return Err(WrongType);
             }
         },

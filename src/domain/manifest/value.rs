@@ -56,6 +56,11 @@ pub(super) fn place(table: &DeTable<'_>, key: &str, otherwise: usize) -> usize {
     table.get(key).map_or(otherwise, |value| value.span().start)
 }
 
+/// Whether Python can walk through it: SkillMeat takes a string or a table where a list belongs, though not as meant.
+pub(super) fn is_iterable(value: &Spanned<DeValue<'_>>) -> bool {
+    matches!(value.get_ref(), DeValue::Array(_) | DeValue::Table(_) | DeValue::String(_))
+}
+
 /// A value's type, with its article.
 pub(super) fn kind_of(value: &Spanned<DeValue<'_>>) -> &'static str {
     match value.get_ref() {

@@ -134,7 +134,9 @@ impl Remembered {
             }
             change.ids.insert(id);
         }
-        change.ids.extend(manifest.unreadable.iter().cloned());
+        // What could not be read before may be gone now.
+        let unreadable_before = self.parsed.iter().flat_map(|parsed| &parsed.manifest.unreadable);
+        change.ids.extend(manifest.unreadable.iter().chain(unreadable_before).cloned());
         let is_troubled = |slot: &Slot| slot.known.as_ref().is_some_and(|known| !known.problems.is_empty());
         self.troubled =
             self.slots.iter().filter(|(_, slot)| is_troubled(slot)).map(|(id, _)| id.clone()).collect();

@@ -170,6 +170,7 @@ fn readings_survive_a_restart_and_stale_ones_do_not() {
     home.write("skills/a/SKILL.md", "---\nname: a\ndescription: d\n---\n");
     home.write("agents/x.md", "---\ndescription: [1\n---\n");
     home.settle();
+    home.scanner = Scanner::new(home.directory.path().to_path_buf(), Vec::new());
     let before = home.scan_all();
     let (rows, gone) = home.scanner.take_dirty();
     assert_eq!((rows.len(), gone.len()), (2, 0));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::oracle;
+use super::roots::remove_tree;
 use super::scene::{SEEN, Scene, entry, entry_file, first_words, manifest, save, write_skill};
 use crate::home::{Home, eventually};
 use crate::interop::cache;
@@ -66,7 +67,7 @@ fn s20_a_deleted_cache_is_made_again_and_filled() {
 #[test]
 fn s20_the_whole_cache_directory_is_deleted() {
     let scene = Scene::of(&["pdf", "other"], "");
-    fs::remove_dir_all(scene.home.skillmeat().join("cache")).expect("its removal");
+    remove_tree(&scene.home.skillmeat().join("cache"));
     scene.settled("the removal of cache/");
     lets_go_of_deleted_files(&scene);
     edit(&scene.home, "pdf", "after it");

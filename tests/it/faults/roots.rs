@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use super::oracle;
-use super::scene::{self, Scene, entry, entry_file, first_words, manifest, save, write_skill};
+use super::scene::{self, SEEN, Scene, entry, entry_file, first_words, manifest, save, write_skill};
+use crate::home::eventually;
 
 #[test]
 fn s03_files_that_come_before_their_directory_is_watched() {
@@ -40,10 +42,15 @@ fn s03_files_that_come_before_their_directory_is_watched() {
     scene.settled("changes at the bottom of them");
 }
 
+/// As `rm -r` run until it succeeds: while the tree is going, SQLite may still put a file of its own into it.
+pub(super) fn remove_tree(path: &Path) {
+    eventually(SEEN, "the removal of a tree", || fs::remove_dir_all(path).map_err(|error| error.to_string()));
+}
+
 #[test]
 fn s10_the_root_is_removed_and_made_again() {
     let scene = Scene::of(&["old", "both"], "");
-    fs::remove_dir_all(scene.home.skillmeat()).expect("its removal");
+    remove_tree(&scene.home.skillmeat());
     scene.in_state("waiting", "the removal of the root");
     scene::collection(&scene.home, "default", &["both", "new"]);
     scene.settled("a new root");
@@ -51,7 +58,7 @@ fn s10_the_root_is_removed_and_made_again() {
     write_skill(&scene.home.collection("default"), "new", "by an event");
     scene.described("new", "by an event");
     // At once: there is no moment at which the root is seen to be missing.
-    fs::remove_dir_all(scene.home.skillmeat()).expect("its removal");
+    remove_tree(&scene.home.skillmeat());
     scene::collection(&scene.home, "default", &["third"]);
     scene.settled("another root");
     write_skill(&scene.home.collection("default"), "third", "by an event");

@@ -126,7 +126,7 @@ impl Stage {
             let quiet = status["state"] == "watching"
                 && status["problems"] == 0
                 && status["halts"].as_array().is_some_and(Vec::is_empty);
-            if quiet { Ok(()) } else { Err(status.to_string()) }
+            if quiet { Ok(()) } else { Err(format!("{status}\n{}", self.daemon.problems())) }
         });
     }
 

@@ -1,0 +1,97 @@
+//! What the engine writes down for its next start.
+//!
+//! Nothing of it is needed before that, so a reconcile only notes what changed and [`Engine::persist`] writes it when
+//! the answer is out. A note that cannot be written costs nothing but the next start's knowledge.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Utc;
+
+use super::Engine;
+use crate::daemon::board;
+use crate::domain::model::{ArtifactId, Desired};
+use crate::domain::plan::Decision;
+use crate::domain::removal;
+use crate::domain::rows::Scope;
+use crate::fs::stat_cache::{CacheKey, CachedArtifact};
+use crate::state::ScanKey;
+
+/// What changed in memory and is not written down yet.
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    /// Frontmatter that was followed.
+    pub(super) bases: BTreeSet<(String, ArtifactId)>,
+    /// Directories whose entries are not the ones that were last written down.
+    seen: BTreeSet<String>,
+    /// Directories of which fewer removals are confirmed than were written down.
+    confirmed: BTreeSet<String>,
+}
+
+impl Engine {
+    /// Note what the manifests name now.
+    pub(super) fn remember(
+        &mut self,
+        desired: &Desired,
+        scope: &Scope,
+        decision: &Decision,
+        removed: &BTreeSet<ArtifactId>,
+    ) {
+        let seen = removal::remember(desired, scope, &decision.absent, removed, &self.memory);
+        for directory in seen.keys().chain(self.memory.seen.keys()) {
+            if seen.get(directory) != self.memory.seen.get(directory) {
+                self.unsaved.seen.insert(directory.clone());
+            }
+        }
+        self.memory.seen = seen;
+        let confirmed = removal::still_confirmed(desired, scope, &decision.absent, removed, &self.memory);
+        for directory in self.memory.confirmed.keys() {
+            if confirmed.get(directory) != self.memory.confirmed.get(directory) {
+                self.unsaved.confirmed.insert(directory.clone());
+            }
+        }
+        self.memory.confirmed = confirmed;
+    }
+
+    /// Write down what was noted, so that the next start need not read every file. Called when the answer is out
+    /// already.
+    pub async fn persist(&mut self) {
+        self.persist_scans().await;
+        let now = Utc::now().timestamp_millis();
+        let Unsaved { bases, seen, confirmed } = std::mem::take(&mut self.unsaved);
+        if !bases.is_empty() {
+            let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
+            let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
+            if let Err(error) = self.state.save_bases(&changes).await {
+                tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
+            }
+        }
+        for directory in seen {
+            let ids = self.memory.seen.get(&directory);
+            if let Err(error) = self.state.save_seen(&directory, ids, now).await {
+                tracing::warn!(error = %board::chain(&error), "cannot note what a manifest names");
+            }
+        }
+        for directory in confirmed {
+            let left = self.memory.confirmed.get(&directory);
+            if let Err(error) = self.state.save_confirmed(&directory, left, now).await {
+                tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
+            }
+        }
+    }
+
+    async fn persist_scans(&mut self) {
+        let (changed, gone) = self.scanner.take_dirty();
+        if changed.is_empty() && gone.is_empty() {
+            return;
+        }
+        let key = |key: CacheKey| ScanKey { collection: key.collection, kind: key.kind, path: key.path };
+        let changes: BTreeMap<ScanKey, Option<CachedArtifact>> = gone
+            .into_iter()
+            .map(|gone| (key(gone), None))
+            .chain(changed.into_iter().map(|row| (key(row.key.clone()), Some(row))))
+            .collect();
+        if let Err(error) = self.state.save_scans(&changes).await {
+            tracing::warn!(error = %board::chain(&error), "cannot save the scan cache; the next start reads every file");
+        }
+    }
+}
