@@ -102,6 +102,31 @@ fn lost_events_rebuild_the_watcher_and_then_look_at_everything() {
 }
 
 #[test]
+fn a_watcher_that_does_not_see_everything_is_tried_anew() {
+    let start = origin();
+    let mut reactor = settled(start);
+    reactor.handle(Event::Armed(Mode::Polling), start);
+    let mut now = start;
+    let mut rebuilt = Vec::new();
+    while now < start + TIMING.poll * 100 {
+        now = reactor.deadline().unwrap().max(now);
+        for effect in reactor.handle(Event::Wake, now) {
+            match effect {
+                Effect::Rearm => {
+                    rebuilt.push(now - start);
+                    reactor.handle(Event::Armed(Mode::Polling), now);
+                }
+                Effect::Reconcile { .. } => drop(reactor.handle(DONE, now)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(rebuilt, [30, 60, 90].map(|polls| TIMING.poll * polls));
+    reactor.handle(Event::Armed(Mode::Events), now);
+    assert_eq!(reactor.rearm.next(), None);
+}
+
+#[test]
 fn a_recurring_overflow_is_answered_ever_more_slowly() {
     let start = origin();
     let mut reactor = settled(start);
