@@ -51,6 +51,23 @@ pub struct Findings {
     pub problems: Vec<Problem>,
     /// The cache database.
     pub database: Database,
+    /// What it took.
+    pub cost: Cost,
+}
+
+/// What a reconcile had to do: all but the first is zero when nothing has changed. Logged at level `debug`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Artifacts whose files were looked at.
+    pub looked_at: usize,
+    /// Of these, those whose files were read.
+    pub read: usize,
+    /// Artifacts whose rows were compared.
+    pub compared: usize,
+    /// Write transactions in the cache.
+    pub transactions: usize,
+    /// Times the cache's write lock was not free, in tries a millisecond apart.
+    pub busy_retries: u64,
 }
 
 /// See the module's text.

@@ -194,7 +194,11 @@ impl Engine {
     }
 
     async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
+        let began = Instant::now();
         let mut scanned = self.scan(scope)?;
+        findings.cost.looked_at = scanned.stats.artifacts;
+        findings.cost.read = scanned.stats.read;
+        let scanned_at = Instant::now();
         let followed = self.follow(&scanned, findings).await;
         if let Some(rewritten) = &followed.rewritten {
             drop(scanned); // else what it shares with the scanner would be copied
@@ -209,7 +213,15 @@ impl Engine {
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
         let scope = self.rows_to_compare(all_rows, scanned.touched).await?;
+        let followed_at = Instant::now();
         let applied = self.apply(&scanned.desired, &scope, findings).await;
+        tracing::debug!(
+            scan = ?scanned_at - began,
+            follow = ?followed_at - scanned_at,
+            apply = ?followed_at.elapsed(),
+            cost = ?findings.cost,
+            "looked"
+        );
         for (collection, text) in &followed.replaced {
             self.keep(collection, text).await; // not before: the edit is in the database sooner
         }
@@ -251,6 +263,10 @@ impl Engine {
 
     async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
         if !scope.is_empty() {
+            findings.cost.compared = match scope {
+                Scope::All => desired.collections.values().map(|c| c.artifacts.len()).sum(),
+                Scope::Artifacts(ids) => ids.len(),
+            };
             let now = Instant::now();
             self.memory.due = self.absences.due(now, self.config.remove_grace);
             let memory = &self.memory;
@@ -274,6 +290,8 @@ impl Engine {
                 }
             };
             findings.reconciled.rows = applied.rows as u64;
+            findings.cost.transactions = applied.transactions;
+            findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed);

@@ -32,7 +32,7 @@ use engine::{Answer, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use told::Told;
 
-pub use board::Findings;
+pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
 pub use once::{OnceError, once};
 

@@ -11,6 +11,8 @@ use crate::domain::dirty::Dirt;
 use crate::domain::removal::HaltReason;
 use crate::paths::Environment;
 
+mod cost;
+
 struct Scene {
     _home: TempDir,
     paths: Paths,
