@@ -106,7 +106,8 @@ impl Engine {
             .await
             .map_err(|_| failed(format!("did not end within {} s", SKILLMEAT_PATIENCE.as_secs())))?
             .map_err(|error| failed(format!("could not be started: {error}")))?;
-        if output.status.success() {
+        // In a home without collections `list` fails after it has made the database, so the file is what counts.
+        if output.status.success() || self.paths.cache_db.metadata().is_ok_and(|file| file.len() > 0) {
             return Ok(());
         }
         let stderr = String::from_utf8_lossy(&output.stderr);
