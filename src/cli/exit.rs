@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::daemon::DaemonError;
 use crate::daemon::lifecycle::LockError;
 use crate::paths::PathsError;
 
@@ -167,7 +168,7 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
         .find_map(|cause| {
             if let Some(failure) = cause.downcast_ref::<Failure>() {
                 Some((failure.exit, failure.hint.clone()))
-            } else if let Some(LockError::Held { .. }) = cause.downcast_ref() {
+            } else if is_held(cause) {
                 Some((Exit::AnotherInstance, hint("`skillmeatd status` asks the running one how it is")))
             } else if cause.is::<BadConfig>() {
                 Some((Exit::Usage, hint("`skillmeatd config --help` lists every key and what it accepts")))
@@ -178,6 +179,16 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<String>) {
             }
         })
         .unwrap_or((Exit::Failed, None))
+}
+
+/// Whether another instance holds the lock. [`DaemonError::Lock`] speaks with the lock's voice, so that the lock's own
+/// error is no cause of its own.
+fn is_held(cause: &(dyn Error + 'static)) -> bool {
+    let lock = match cause.downcast_ref::<DaemonError>() {
+        Some(DaemonError::Lock(lock)) => Some(lock),
+        _ => cause.downcast_ref::<LockError>(),
+    };
+    matches!(lock, Some(LockError::Held { .. }))
 }
 
 fn reader_gone(error: &anyhow::Error) -> bool {

@@ -48,7 +48,10 @@ impl Told {
     }
 
     fn tell_problems(&mut self, problems: BTreeSet<Problem>) {
-        let new: Vec<&Problem> = problems.difference(&self.problems).collect();
+        // Somebody who types on in a broken file moves the fault about with every save: that file has been told.
+        let told: BTreeSet<&str> = self.problems.iter().map(|problem| problem.path.as_str()).collect();
+        let new: Vec<&Problem> =
+            problems.iter().filter(|problem| !told.contains(problem.path.as_str())).collect();
         for problem in new.iter().take(AT_ONCE) {
             tracing::warn!("{problem}");
         }

@@ -6,8 +6,8 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sea_orm::{
@@ -45,7 +45,34 @@ pub(crate) struct Pinned {
     db: DatabaseConnection,
     path: PathBuf,
     file: FileId,
+    sidecars: [Sidecar; 2],
     connects: Arc<AtomicU32>,
+}
+
+/// The write-ahead log, or the index of it. As long as a connection is open SQLite leaves both where they are; if one
+/// goes all the same, what is committed through the open one can be seen by nobody who comes later.
+#[derive(Debug)]
+struct Sidecar {
+    path: PathBuf,
+    /// Which file it was when it was first there.
+    first: OnceLock<FileId>,
+}
+
+impl Sidecar {
+    fn new(database: &Path, suffix: &str) -> Self {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        Self { path: path.into(), first: OnceLock::new() }
+    }
+
+    fn replaced(&self) -> bool {
+        let now = FileId::of(&self.path);
+        match (self.first.get(), now) {
+            (Some(first), now) => now != Some(*first),
+            (None, Some(now)) => self.first.get_or_init(|| now) != &now,
+            (None, None) => false,
+        }
+    }
 }
 
 impl Pinned {
@@ -92,11 +119,11 @@ impl Pinned {
             });
         let db = Database::connect(options).await?;
         let after = FileId::of(path);
+        let sidecars = ["-wal", "-shm"].map(|suffix| Sidecar::new(path, suffix));
         match (before, after) {
-            (Some(before), Some(after)) if before == after => {
-                Ok(Self { db, path: path.to_owned(), file: after, connects })
+            (before, Some(after)) if before == Some(after) || (before.is_none() && create) => {
+                Ok(Self { db, path: path.to_owned(), file: after, sidecars, connects })
             }
-            (None, Some(after)) if create => Ok(Self { db, path: path.to_owned(), file: after, connects }),
             _ => {
                 db.close().await?;
                 Err(DbError::Replaced)
@@ -114,9 +141,9 @@ impl Pinned {
         self.file
     }
 
-    /// Whether the path names another file than the one that is open, or none.
+    /// Whether the path names another file than the one that is open, or none; or the write-ahead log went from under it.
     pub(crate) fn replaced(&self) -> bool {
-        FileId::of(&self.path) != Some(self.file)
+        FileId::of(&self.path) != Some(self.file) || self.sidecars.iter().any(Sidecar::replaced)
     }
 
     /// The connection, for single statements outside a transaction.

@@ -32,6 +32,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Rebuilding the watcher more often than this doubles the pause between two rebuilds.
 const REARM_CALM: Duration = Duration::from_secs(60);
 
+/// While not every directory is watched, every so many polls it is tried anew: the limit may have been raised.
+const POLLS_PER_REARM: u32 = 30;
+
 /// How long the reactor waits for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -154,6 +157,8 @@ struct CacheWatch {
 #[derive(Debug, Clone, Default)]
 struct Rearm {
     due: Option<Instant>,
+    /// When a watcher that does not see everything is tried anew.
+    retry: Option<Instant>,
     last: Option<Instant>,
     pause: Duration,
 }
@@ -219,6 +224,7 @@ impl Reactor {
             Event::Armed(mode) => {
                 self.mode = mode;
                 self.rearm.due = None;
+                self.rearm.retry = (mode == Mode::Polling).then(|| now + self.timing.poll * POLLS_PER_REARM);
                 self.dirty.add(ScanScope::All, now);
             }
             Event::Wake => {}
@@ -239,7 +245,7 @@ impl Reactor {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         if self.worker.is_some() {
-            return self.rearm.due; // everything else waits for the worker's answer
+            return self.rearm.next(); // everything else waits for the worker's answer
         }
         let after_pause = |due: Instant| self.not_before.map_or(due, |pause| due.max(pause));
         let work = [self.files_due(), self.compare_due(), self.full_due()]
@@ -249,7 +255,7 @@ impl Reactor {
             .chain(self.look_again)
             .min()
             .map(after_pause);
-        work.into_iter().chain(self.cache.check_due()).chain(self.rearm.due).min()
+        work.into_iter().chain(self.cache.check_due()).chain(self.rearm.next()).min()
     }
 
     fn files_due(&self) -> Option<Instant> {
@@ -271,7 +277,7 @@ impl Reactor {
 
     fn step(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if self.rearm.due.is_some_and(|due| due <= now) {
+        if self.rearm.next().is_some_and(|due| due <= now) {
             self.rearm.start(now);
             effects.push(Effect::Rearm);
         }
@@ -294,8 +300,8 @@ impl Reactor {
             self.second_looks.iter().filter(|(_, due)| **due <= now).map(|(hint, _)| hint.clone()).collect();
         for hint in second {
             self.second_looks.remove(&hint);
+            // Through the window like any other: of a checkout there are thousands, a moment apart.
             self.dirty.note(&hint, now);
-            self.dirty.hurry();
         }
         if past(self.full_due()) || past(self.look_again) {
             self.dirty.add(ScanScope::All, now);
@@ -397,8 +403,13 @@ impl Rearm {
         self.due = Some(self.last.map_or(now, |last| now.max(last + self.pause)));
     }
 
+    fn next(&self) -> Option<Instant> {
+        self.due.into_iter().chain(self.retry).min()
+    }
+
     fn start(&mut self, now: Instant) {
         self.due = None;
+        self.retry = None;
         self.last = Some(now);
     }
 }

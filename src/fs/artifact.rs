@@ -47,7 +47,7 @@ pub struct State {
 pub struct Frontmatter {
     /// The entry file, relative to the artifact; empty when the artifact is one file.
     pub file: String,
-    /// What SkillMeat would extract from it.
+    /// What SkillMeat would extract from it. Of an empty file it is not sound, with no problem.
     pub extracted: Extracted,
 }
 
@@ -127,7 +127,9 @@ impl Reader {
                 let message = format!("longer than {MAX_ENTRY_BYTES} bytes, so its frontmatter is not read");
                 reading.problems.push(Problem::new(&node.path, message));
             } else {
-                let extracted = extract(kind, &self.entry);
+                let mut extracted = extract(kind, &self.entry);
+                // Emptied by somebody who is about to write it: it says nothing yet, which is not the same as no fields.
+                extracted.sound &= !self.entry.trim_ascii().is_empty();
                 let placed = |problem: &Problem| Problem { path: node.path.clone(), ..problem.clone() };
                 reading.problems.extend(extracted.problems.iter().map(placed));
                 reading.frontmatter = Some(Frontmatter { file: node.path.clone(), extracted });

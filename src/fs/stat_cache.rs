@@ -103,6 +103,16 @@ impl Known {
         }
     }
 
+    /// This reading, or where the files could not be read to their end (somebody is writing them, the system refused)
+    /// its problems with what was read before: the last good state stays.
+    pub(super) fn or_as_before(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|_| self.state.is_none()) {
+            self.fingerprint.clone_from(&before.fingerprint);
+            self.frontmatter.clone_from(&before.frontmatter);
+        }
+        self
+    }
+
     /// What to compare with the disk; `None` when only reading again tells.
     pub(super) fn proof(&self) -> Option<(&Listing, &Signature)> {
         let state = self.state.as_ref().filter(|_| self.settled)?;

@@ -21,12 +21,22 @@ impl Engine {
         if self.cache.as_ref().is_some_and(|cache| !cache.replaced()) {
             return Ok(());
         }
-        if self.cache.take().is_some() {
+        let replaced = self.cache.take();
+        let was_open = replaced.is_some();
+        if let Some(replaced) = replaced {
             tracing::info!("the cache database was replaced; opening the new one");
+            // Closed before the new one is opened: SQLite saves what is only in a log that has lost its name.
+            if let Err(error) = replaced.close().await {
+                tracing::debug!(error = %board::chain(&error), "the old one did not close well");
+            }
         }
         let path = self.paths.cache_db.clone();
         let home = self.paths.home.clone();
         let mut opened = Cache::open(&path, &home).await?;
+        if was_open && opened.identity == Identity::Absent {
+            // Whoever deletes it may be deleting the whole tree, or about to put another one there.
+            return Err(Stop::new(Setback::Transient, "the cache database is gone; making another one soon"));
+        }
         if matches!(opened.identity, Identity::Absent | Identity::Empty) && self.make_database().await? {
             opened = Cache::open(&path, &home).await?;
         }
@@ -96,7 +106,8 @@ impl Engine {
             .await
             .map_err(|_| failed(format!("did not end within {} s", SKILLMEAT_PATIENCE.as_secs())))?
             .map_err(|error| failed(format!("could not be started: {error}")))?;
-        if output.status.success() {
+        // In a home without collections `list` fails after it has made the database, so the file is what counts.
+        if output.status.success() || self.paths.cache_db.metadata().is_ok_and(|file| file.len() > 0) {
             return Ok(());
         }
         let stderr = String::from_utf8_lossy(&output.stderr);

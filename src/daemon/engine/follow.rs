@@ -55,8 +55,11 @@ impl Engine {
         let mut followed = Followed { complete: true, ..Followed::default() };
         let mut changed: BTreeMap<&str, Vec<&SeenFrontmatter>> = BTreeMap::new();
         for seen in &scanned.frontmatter {
-            // Frontmatter that is not sound is a problem, not an edit.
-            if seen.frontmatter.extracted.sound && !self.is_base(seen) {
+            // Frontmatter that is not sound is a problem, not an edit; of an empty file it is a base at most.
+            let extracted = &seen.frontmatter.extracted;
+            let known = self.bases.contains_key(&(seen.collection.clone(), seen.id.clone()));
+            let first_empty = !known && !extracted.sound && extracted.problems.is_empty();
+            if (extracted.sound || first_empty) && !self.is_base(seen) {
                 changed.entry(&seen.collection).or_default().push(seen);
             }
         }

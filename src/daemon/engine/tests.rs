@@ -96,6 +96,12 @@ async fn a_database_that_was_replaced_is_filled_as_a_whole_even_by_a_scoped_look
     for suffix in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(scene.paths.cache_db.with_file_name(format!("cache.db{suffix}")));
     }
+    let gone = scene.engine.reconcile(&ScanScope::nothing(), false).await;
+    assert_eq!(
+        gone.setback.map(|(setback, _)| setback),
+        Some(Setback::Transient),
+        "not while a tree may be going"
+    );
     scene.look(&ScanScope::nothing()).await;
     assert_eq!(scene.ids(), ["skill:a", "skill:b"]);
 }

@@ -85,7 +85,10 @@ fn a_directory_that_appeared_is_looked_at_twice() {
     assert!(scope(&reactor.handle(Event::Wake, start + ms(50))).is_some());
     reactor.handle(DONE, start + ms(51));
     assert_eq!(reactor.deadline(), Some(start + ms(500)));
-    assert!(scope(&reactor.handle(Event::Wake, start + ms(500))).is_some());
+    // Through the window, so that the second looks of many directories are one.
+    assert!(scope(&reactor.handle(Event::Wake, start + ms(500))).is_none());
+    assert_eq!(reactor.deadline(), Some(start + ms(550)));
+    assert!(scope(&reactor.handle(Event::Wake, start + ms(550))).is_some());
 }
 
 #[test]
@@ -96,6 +99,31 @@ fn lost_events_rebuild_the_watcher_and_then_look_at_everything() {
     reactor.handle(Event::Armed(Mode::Events), start + ms(5));
     let effects = reactor.handle(Event::Wake, start + ms(55));
     assert_eq!(scope(&effects), Some(&ScanScope::All));
+}
+
+#[test]
+fn a_watcher_that_does_not_see_everything_is_tried_anew() {
+    let start = origin();
+    let mut reactor = settled(start);
+    reactor.handle(Event::Armed(Mode::Polling), start);
+    let mut now = start;
+    let mut rebuilt = Vec::new();
+    while now < start + TIMING.poll * 100 {
+        now = reactor.deadline().unwrap().max(now);
+        for effect in reactor.handle(Event::Wake, now) {
+            match effect {
+                Effect::Rearm => {
+                    rebuilt.push(now - start);
+                    reactor.handle(Event::Armed(Mode::Polling), now);
+                }
+                Effect::Reconcile { .. } => drop(reactor.handle(DONE, now)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(rebuilt, [30, 60, 90].map(|polls| TIMING.poll * polls));
+    reactor.handle(Event::Armed(Mode::Events), now);
+    assert_eq!(reactor.rearm.next(), None);
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Remembered {
     pub(super) fn set_known(&mut self, id: &ArtifactId, known: Known) {
         let troubled = !known.problems.is_empty();
         if let Some(slot) = self.slots.get_mut(id) {
-            slot.known = Some(known);
+            slot.known = Some(known.or_as_before(slot.known.as_ref()));
             if troubled {
                 self.troubled.insert(id.clone());
             } else {

@@ -445,6 +445,27 @@ fn names_that_are_not_utf8_are_told() {
     assert_eq!(scanned.problems.len(), 2, "{:?}", told(&scanned));
 }
 
+#[cfg(target_os = "linux")] // macOS does not take such a name
+#[test]
+fn what_cannot_be_read_to_its_end_stays_as_it_was_read_before() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let mut home = Home::new(&skill("a"));
+    home.write("skills/a/SKILL.md", "a");
+    let before = hash(&home.scan_all(), "a");
+    assert!(before.is_some());
+    let odd = home.path("skills/a").join(OsStr::from_bytes(b"\xff.md"));
+    fs::write(&odd, "x").unwrap();
+    let scanned = home.scan_all();
+    assert_eq!(hash(&scanned, "a"), before);
+    assert_eq!(scanned.problems.len(), 1, "{:?}", told(&scanned));
+    fs::remove_file(odd).unwrap();
+    home.write("skills/a/SKILL.md", "b");
+    let scanned = home.scan_all();
+    assert!(hash(&scanned, "a").is_some_and(|now| Some(now) != before));
+    assert!(scanned.problems.is_empty());
+}
+
 #[test]
 fn sizes_have_limits() {
     let mut home = Home::new(&format!("{}{}", skill("big"), skill("long")));

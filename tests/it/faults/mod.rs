@@ -13,7 +13,13 @@ mod scene;
 mod database;
 mod files;
 mod lifecycle;
-mod quiet;
 mod removal;
+mod roots;
 mod saves;
-mod watching;
+
+#[cfg(target_os = "linux")]
+mod limits;
+#[cfg(target_os = "linux")]
+mod overflow;
+#[cfg(target_os = "linux")]
+mod quiet;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -130,15 +131,18 @@ impl Onlooker {
         let connection = cache::open(&home.cache_db()).expect("the cache");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let (looking, first_look) = mpsc::channel();
         let thread = thread::spawn(move || {
             let (mut looks, mut objections) = (0, Vec::new());
             while !stopped.load(Ordering::Relaxed) {
                 looks += 1;
                 objections.extend(look(&connection).err());
+                let _ = looking.send(());
                 thread::sleep(Duration::from_millis(1));
             }
             (looks, objections)
         });
+        first_look.recv().expect("the onlooker's first look"); // what follows happens under its eyes
         Self { stop, thread }
     }
 

@@ -19,7 +19,6 @@ fn trace(path: &PathBuf) -> Trace {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn s19_no_echo_of_its_own_writes() {
     let scene = Scene::of(&["pdf", "other"], "");
     // Both kinds of write: into the manifest, and into the database.

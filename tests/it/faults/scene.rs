@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +11,13 @@ use serde_json::Value;
 
 use super::oracle;
 use crate::child::Finished;
-use crate::daemon::{Daemon, binary, call};
+use crate::daemon::{Daemon, call};
 use crate::home::{Home, eventually};
 
 /// Longest anything may take to be seen. What it normally takes is milliseconds; the machine may be busy.
 pub(super) const SEEN: Duration = Duration::from_secs(30);
 
-/// What every test here is about: no SkillMeat, and removals that do not take five seconds.
+/// No SkillMeat is at hand, so the daemon makes the database.
 const SETTINGS: &str = "database.create = \"standalone\"\n";
 
 /// A home and the daemon that serves it.
@@ -165,21 +164,4 @@ pub(super) fn save(path: &Path, text: &str) {
 /// Reads a file that is there.
 pub(super) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-/// `skillmeatd run` behind a shell that first takes `limit` (a file of `/proc/sys/user`) down to `value`, in a user
-/// namespace of its own. `None` where that is not allowed.
-pub(super) fn limited(home: &Home, limit: &str, value: usize) -> Option<Command> {
-    let script = format!("echo {value} > /proc/sys/user/{limit} && exec \"$@\"");
-    let shell = |program: &[&str]| {
-        let mut command = home.command("unshare");
-        command.args(["-Ur", "sh", "-c", &script, "sh"]).args(program);
-        command
-    };
-    if !shell(&["true"]).output().is_ok_and(|ran| ran.status.success()) {
-        return None;
-    }
-    let mut command = shell(&[]);
-    command.arg(binary()).arg("run").env("SKILLMEATD_LOG_LEVEL", "debug");
-    Some(command)
 }
