@@ -337,9 +337,9 @@ fn only_text_that_is_no_manifest_is_an_error() {
     assert!(parse(long.into(), None).is_err());
 }
 
-/// Each of these made some TOML reader take minutes or all memory. A debug build gets a generous limit.
+/// Each of these made some TOML reader take minutes or all memory. What counts is the processor's time of this thread,
+/// which other work on the machine does not lengthen much; a debug build gets a generous limit.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the time it takes is what is tested")]
 fn hostile_text_costs_bounded_time() {
     let entry =
         "[[artifacts]]\nname = \"a\"\ntype = \"skill\"\npath = \"s\"\norigin = \"local\"\nadded = 1\n";
@@ -356,15 +356,19 @@ fn hostile_text_costs_bounded_time() {
         format!("{HEAD}x = \"{}\"\n", "\\u0041".repeat(50_000)),
         format!("{HEAD}{}", "[[artifacts]]\nx = \"\"\"\n".repeat(5_000)),
     ] {
-        let start = std::time::Instant::now();
+        let start = processor_seconds();
         let outcome = parse(text.as_bytes().into(), None);
         assert!(
             outcome.is_err()
                 || outcome.is_ok_and(|parsed| parsed.manifest.problems.len() <= MAX_PROBLEMS + 1)
         );
-        let took = start.elapsed();
-        assert!(took < std::time::Duration::from_secs(10), "{took:?}: {text:.60}");
+        let took = processor_seconds() - start;
+        assert!(took < 30, "{took} s: {text:.60}");
     }
+}
+
+fn processor_seconds() -> i64 {
+    rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).tv_sec
 }
 
 #[test]
