@@ -290,7 +290,6 @@ impl Engine {
                 }
             };
             findings.reconciled.rows = applied.rows as u64;
-            self.unsaved.all_compared |= *scope == Scope::All;
             findings.cost.transactions = applied.transactions;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);

@@ -59,6 +59,9 @@ pub enum DaemonError {
         /// Why not.
         source: io::Error,
     },
+    /// A bug: the worker is gone, and a daemon that only looks alive is worse than one that is started again.
+    #[error("the worker has panicked; its message is in the log above")]
+    WorkerDied,
 }
 
 /// Everything that wakes the loop.
@@ -72,7 +75,7 @@ enum Input {
 /// Keep files and database in step until a signal ends it.
 ///
 /// # Errors
-/// See [`DaemonError`]; once it runs, nothing but a signal ends it.
+/// See [`DaemonError`]; once it runs, nothing but a signal or a bug ends it.
 pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), DaemonError> {
     let _lock = InstanceLock::acquire(&paths.lock)?;
     create_private(&paths.runtime_dir)?;
@@ -122,10 +125,10 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         waiting: Vec::new(),
         told: Told::default(),
     };
-    daemon.run().await;
+    let ended = daemon.run().await;
     server.abort();
     tracing::info!("stopped");
-    Ok(())
+    ended
 }
 
 fn timing(config: &Config) -> Timing {
@@ -172,7 +175,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn run(&mut self) {
+    async fn run(&mut self) -> Result<(), DaemonError> {
         let mut last_moment: Option<Instant> = None;
         let mut event = Some(Event::Wake);
         loop {
@@ -181,21 +184,21 @@ impl Daemon {
                     last_moment.get_or_insert(Instant::now() + self.grace);
                 }
                 if self.perform(event) {
-                    return;
+                    return Ok(());
                 }
             }
             let due = self.reactor.deadline().into_iter().chain(last_moment).min();
             tokio::select! {
                 input = self.inbox.recv() => match input {
-                    Some(input) => event = self.take(input),
-                    None => return,
+                    Some(input) => event = self.take(input)?,
+                    None => return Ok(()),
                 },
                 () = sleep_until(due) => event = Some(Event::Wake),
             }
             if last_moment.is_some_and(|moment| moment <= Instant::now()) {
                 tracing::warn!(grace = ?self.grace, "stopping with work left; it is done at the next start");
                 self.worker.abandon();
-                return;
+                return Ok(());
             }
         }
     }
@@ -215,8 +218,8 @@ impl Daemon {
         false
     }
 
-    fn take(&mut self, input: Input) -> Option<Event> {
-        match input {
+    fn take(&mut self, input: Input) -> Result<Option<Event>, DaemonError> {
+        Ok(match input {
             Input::Watch(Notice::Hint(hint)) => Some(Event::Hint(hint)),
             Input::Watch(Notice::Appeared(hint)) => Some(Event::Appeared(hint)),
             Input::Watch(Notice::Lost(loss)) => {
@@ -238,6 +241,7 @@ impl Daemon {
                 }
                 Some(Event::Armed(mode))
             }
+            Input::Worker(Answer::Died) => return Err(DaemonError::WorkerDied),
             Input::Worker(Answer::CacheChecked { changed }) => Some(Event::CacheChecked { changed }),
             Input::Worker(Answer::Reconciled { revision, findings, look_again }) => {
                 Some(self.reconciled(revision, *findings, look_again))
@@ -248,7 +252,7 @@ impl Daemon {
                 Some(Event::Terminate)
             }
             Input::Signal(Signal::Reload) => self.reload(),
-        }
+        })
     }
 
     fn reconciled(&mut self, revision: u64, mut findings: Findings, look_again: Option<Instant>) -> Event {

@@ -245,15 +245,6 @@ impl Cache {
         self.compared.is_some()
     }
 
-    /// Gives back the pages SQLite keeps in memory, up to two megabytes; a sync of a part needs few of them.
-    ///
-    /// # Errors
-    /// See [`DbError`].
-    pub async fn release_memory(&self) -> Result<()> {
-        self.connection()?.db().execute_unprepared("PRAGMA shrink_memory").await?;
-        Ok(())
-    }
-
     /// Closes the file and waits until SQLite has let go of it.
     ///
     /// # Errors

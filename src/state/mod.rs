@@ -58,15 +58,6 @@ impl State {
         &self.path
     }
 
-    /// Gives back the pages SQLite keeps in memory, up to two megabytes.
-    ///
-    /// # Errors
-    /// Whatever SQLite says.
-    pub async fn release_memory(&self) -> Result<()> {
-        self.db.execute_unprepared("PRAGMA shrink_memory").await?;
-        Ok(())
-    }
-
     /// Closes the file and waits until SQLite has let go of it.
     ///
     /// # Errors

@@ -25,8 +25,6 @@ pub(super) struct Unsaved {
     seen: BTreeSet<String>,
     /// Directories of which fewer removals are confirmed than were written down.
     confirmed: BTreeSet<String>,
-    /// Whether every row was compared since the last time.
-    pub(super) all_compared: bool,
 }
 
 impl Engine {
@@ -59,7 +57,7 @@ impl Engine {
     pub async fn persist(&mut self) {
         self.persist_scans().await;
         let now = Utc::now().timestamp_millis();
-        let Unsaved { bases, seen, confirmed, all_compared } = std::mem::take(&mut self.unsaved);
+        let Unsaved { bases, seen, confirmed } = std::mem::take(&mut self.unsaved);
         if !bases.is_empty() {
             let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
             let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
@@ -78,18 +76,6 @@ impl Engine {
             if let Err(error) = self.state.save_confirmed(&directory, left, now).await {
                 tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
             }
-        }
-        if all_compared {
-            self.release_memory().await;
-        }
-    }
-
-    /// After a look at every row, most of what SQLite holds in memory is not needed again soon.
-    async fn release_memory(&self) {
-        // Nothing depends on it, and an error shows itself at the next real use.
-        let _ = self.state.release_memory().await;
-        if let Some(cache) = &self.cache {
-            let _ = cache.release_memory().await;
         }
     }
 

@@ -26,6 +26,19 @@ pub(in crate::daemon) enum Answer {
     Reconciled { revision: u64, findings: Box<Findings>, look_again: Option<Instant> },
     /// The cache's change counter was looked at.
     CacheChecked { changed: bool },
+    /// The thread has panicked; there will be no more answers.
+    Died,
+}
+
+/// Tells of a panic when it is dropped by one.
+struct Bell<F: Fn(Answer)>(F);
+
+impl<F: Fn(Answer)> Drop for Bell<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)(Answer::Died);
+        }
+    }
 }
 
 /// Owns the engine's thread. Dropping it lets the job in hand finish.
@@ -46,9 +59,10 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (abandon, abandoned) = oneshot::channel();
         let thread = std::thread::Builder::new().name("worker".into()).spawn(move || {
+            let bell = Bell(deliver);
             runtime.block_on(async {
                 tokio::select! {
-                    () = work(engine, &mut inbox, deliver) => {}
+                    () = work(engine, &mut inbox, &bell.0) => {}
                     Ok(()) = abandoned => {}
                 }
             });
@@ -87,7 +101,7 @@ impl Worker {
     }
 }
 
-async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deliver: impl Fn(Answer)) {
+async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deliver: &impl Fn(Answer)) {
     while let Some(job) = inbox.recv().await {
         match job {
             Job::Reconcile { revision, scope, all_rows } => {
@@ -111,6 +125,24 @@ impl Drop for Worker {
         self.jobs = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the worker has panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_and_an_end_is_not() {
+        for (panics, expected) in [(true, 1), (false, 0)] {
+            let (told, heard) = std::sync::mpsc::channel();
+            let thread = std::thread::spawn(move || {
+                let _bell = Bell(move |answer| told.send(answer).unwrap());
+                assert!(!panics, "on purpose");
+            });
+            assert_eq!(thread.join().is_err(), panics);
+            assert_eq!(heard.iter().filter(|answer| matches!(answer, Answer::Died)).count(), expected);
         }
     }
 }

@@ -1,28 +1,7 @@
 //! SkillMeat's tool names and how a word is taken for one (`skillmeat.utils.metadata._normalize_tool_name`).
 
 use super::text::strip;
-
-/// The values of SkillMeat's `Tool` enum (`skillmeat.core.enums.Tool`).
-const TOOLS: [&str; 18] = [
-    "Read",
-    "Write",
-    "Edit",
-    "MultiEdit",
-    "Glob",
-    "Grep",
-    "NotebookEdit",
-    "Bash",
-    "KillShell",
-    "AskUserQuestion",
-    "TodoWrite",
-    "WebFetch",
-    "WebSearch",
-    "Task",
-    "TaskOutput",
-    "Skill",
-    "EnterPlanMode",
-    "ExitPlanMode",
-];
+use crate::domain::manifest::TOOLS;
 
 /// The tool a word stands for: one of the 18 names in any letter case, or written in lower or mixed case with one and
 /// the same separator, `-` or `_`, between all of its words (`web-fetch`, `ask_user_question`). Anything else,
