@@ -234,8 +234,9 @@ mod tests {
     #[test]
     fn known_errors_have_their_codes() {
         let held =
-            LockError::Held { path: PathBuf::from("/l"), holder: Holder { pid: Some(7), since: None } };
-        assert_eq!(judge(&anyhow::Error::new(held).context("cannot start")).0, Exit::AnotherInstance);
+            || LockError::Held { path: PathBuf::from("/l"), holder: Holder { pid: Some(7), since: None } };
+        assert_eq!(judge(&anyhow::Error::new(held()).context("cannot start")).0, Exit::AnotherInstance);
+        assert_eq!(judge(&DaemonError::Lock(held()).into()).0, Exit::AnotherInstance);
         assert_eq!(judge(&PathsError::EmptyHome.into()).0, Exit::Usage);
         assert_eq!(judge(&BadConfig(Vec::new()).into()).0, Exit::Usage);
         assert_eq!(judge(&anyhow::anyhow!("anything")), (Exit::Failed, None));

@@ -225,4 +225,27 @@ mod tests {
         let row = pinned.db().query_one_raw(sql).await.unwrap().unwrap();
         assert_eq!(row.try_get_by_index::<String>(0).unwrap(), "delete");
     }
+
+    #[tokio::test]
+    async fn a_log_that_lost_its_name_is_a_replaced_file() {
+        use sea_orm::ConnectionTrait;
+
+        for suffix in ["-wal", "-shm"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("x.db");
+            let pinned = Pinned::open(&path, true).await.unwrap();
+            pinned.db().execute_unprepared("PRAGMA journal_mode = WAL; CREATE TABLE t (c)").await.unwrap();
+            assert!(!pinned.replaced() && !pinned.replaced());
+            // Somebody else's checkpoint changes the log, and leaves it where it is.
+            let peer = rusqlite::Connection::open(&path).unwrap();
+            peer.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+            let truncated: i64 =
+                peer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+            assert_eq!(truncated, 0);
+            drop(peer);
+            assert!(!pinned.replaced());
+            std::fs::remove_file(dir.path().join(format!("x.db{suffix}"))).unwrap();
+            assert!(pinned.replaced(), "{suffix}");
+        }
+    }
 }

@@ -291,3 +291,23 @@ fn s16_two_writers_at_the_same_moment() {
         assert!(text.contains(&by_hand) && text.contains(&by_program), "{text}");
     }
 }
+
+#[test]
+fn an_entry_file_that_begins_empty_is_followed_when_it_is_filled() {
+    let scene = Scene::of(&["pdf", "other"], "");
+    let root = scene.home.collection("default");
+    let text = read(&scene.home.manifest("default"));
+    fs::create_dir_all(root.join("skills/late")).expect("a directory");
+    fs::write(root.join("skills/late/SKILL.md"), "").expect("an empty file");
+    let bare = "\n[[artifacts]]\nname = \"late\"\ntype = \"skill\"\npath = \"skills/late\"\norigin = \"local\"\n\
+                added = \"2026-01-01T00:00:00\"\n";
+    save(&scene.home.manifest("default"), &(text + bare));
+    scene.settled("an entry with an empty file");
+    fs::write(root.join("skills/late/SKILL.md"), entry_file("late", "said at last")).expect("its text");
+    scene.described("late", "said at last");
+    // Emptied and left so: the entry keeps what was said.
+    fs::write(root.join("skills/late/SKILL.md"), " \n").expect("nothing");
+    scene.settled("an emptied entry file");
+    assert_eq!(scene.description("late"), "said at last");
+    assert!(read(&scene.home.manifest("default")).contains("said at last"));
+}
