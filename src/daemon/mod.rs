@@ -1,8 +1,8 @@
 //! The daemon: one loop, one worker, and the thin shells around them.
 //!
-//! [`run`] joins what the other layers offer. The loop takes in one [`Input`] at a time, hands it to the
+//! [`run`] joins what the other layers offer. The loop takes in one input at a time, hands it to the
 //! [`Reactor`], and performs the effects it gets back. Everything that touches files or the database happens in the
-//! worker ([`engine`]), one thing at a time; the loop itself never blocks, so `status` always answers.
+//! worker ([`Engine`]), one thing at a time; the loop itself never blocks, so `status` always answers.
 //!
 //! What this module does not do: decide. When something is due, what it is about and what follows from it is the
 //! reactor's and the planner's business.

@@ -1,7 +1,7 @@
 //! The side that touches SkillMeat's files.
 //!
 //! [`watch`] says where something may have changed; [`scan`] reads the tree and says what the cache should hold;
-//! [`write`] replaces a manifest and loses nobody's update; [`inspect`] reads one artifact or manifest for a person.
+//! [`mod@write`] replaces a manifest and loses nobody's update; [`inspect`] reads one artifact or manifest for a person.
 //! Below them, [`open`] opens nothing but regular files, [`tree`] lists and stamps, [`artifact`] reads one artifact, and
 //! [`stat_cache`] knows what need not be read again.
 //!
