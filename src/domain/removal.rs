@@ -170,69 +170,81 @@ pub(super) fn released<'d>(desired: &'d Desired, memory: &Memory) -> Cow<'d, Des
     released
 }
 
-/// What to remember for the next reconcile: each directory's entries, as far as they could be told.
-///
-/// An id leaves the memory of its directory when its rows are gone or it turned up elsewhere, not when the manifest
-/// stops naming it; otherwise a braked removal would lose its owner, and with it the brake, at the next look.
-#[must_use]
-pub fn remember(
-    desired: &Desired,
-    scope: &Scope,
-    absent: &BTreeSet<ArtifactId>,
-    removed: &BTreeSet<ArtifactId>,
-    memory: &Memory,
-) -> BTreeMap<String, BTreeSet<ArtifactId>> {
-    let named: BTreeMap<&str, BTreeSet<&ArtifactId>> = desired
-        .collections
-        .iter()
-        .filter(|(_, collection)| collection.doubt.is_none())
-        .map(|(directory, c)| (directory.as_str(), c.artifacts.keys().chain(&c.held).collect()))
-        .collect();
-    let elsewhere = |directory: &str, id: &ArtifactId| {
-        named.iter().any(|(other, ids)| *other != directory && ids.contains(id))
-    };
-    let mut seen = BTreeMap::new();
-    let directories: BTreeSet<&str> =
-        memory.seen.keys().map(String::as_str).chain(named.keys().copied()).collect();
-    for directory in directories {
-        let certain = named.get(directory);
-        let mut ids: BTreeSet<ArtifactId> = certain.into_iter().flatten().map(|id| (*id).clone()).collect();
-        for id in memory.seen.get(directory).into_iter().flatten() {
-            let has_no_row = scope.contains(id) && !absent.contains(id);
-            let settled = certain.is_some() && (has_no_row || elsewhere(directory, id));
-            if !removed.contains(id) && !settled {
-                ids.insert(id.clone());
-            }
-        }
-        if certain.is_some() || !ids.is_empty() {
-            seen.insert(directory.to_owned(), ids);
-        }
-    }
-    seen
+/// What a reconcile came to, as far as the next one's memory goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Done<'a> {
+    /// What the files said.
+    pub desired: &'a Desired,
+    /// What it was about.
+    pub scope: &'a Scope,
+    /// What no manifest named any more.
+    pub absent: &'a BTreeSet<ArtifactId>,
+    /// Whose rows were deleted.
+    pub removed: &'a BTreeSet<ArtifactId>,
 }
 
-/// The confirmations that still stand after `removed` went. One ends with the removal it was given for, or when its
-/// artifact is named again; but for a collection whose manifest is missing or empty it stands as long as that lasts,
-/// because the scan goes on showing what it last read.
-#[must_use]
-pub fn still_confirmed(
-    desired: &Desired,
-    scope: &Scope,
-    absent: &BTreeSet<ArtifactId>,
-    removed: &BTreeSet<ArtifactId>,
-    memory: &Memory,
-) -> BTreeMap<String, BTreeSet<ArtifactId>> {
-    let stands = |directory: &str, id: &ArtifactId| {
-        let doubt = desired.collections.get(directory).and_then(|collection| collection.doubt);
-        let is_settled = removed.contains(id) || (scope.contains(id) && !absent.contains(id));
-        matches!(doubt, Some(Doubt::Missing | Doubt::Empty)) || !is_settled
-    };
-    let mut confirmed = memory.confirmed.clone();
-    confirmed.retain(|directory, ids| {
-        ids.retain(|id| stands(directory, id));
-        !ids.is_empty()
-    });
-    confirmed
+impl Done<'_> {
+    /// Whether there is nothing left to decide about an id: its rows are gone, or there are none to go.
+    fn settles(&self, id: &ArtifactId) -> bool {
+        self.removed.contains(id) || (self.scope.contains(id) && !self.absent.contains(id))
+    }
+}
+
+impl Memory {
+    /// What to remember for the next reconcile. What is due then is not known yet and left empty.
+    #[must_use]
+    pub fn after(&self, done: Done<'_>) -> Self {
+        Self { seen: self.seen_after(done), due: BTreeSet::new(), confirmed: self.confirmed_after(done) }
+    }
+
+    /// Each directory's entries, as far as they could be told.
+    ///
+    /// An id leaves the memory of its directory when its rows are gone or it turned up elsewhere, not when the manifest
+    /// stops naming it; otherwise a braked removal would lose its owner, and with it the brake, at the next look.
+    fn seen_after(&self, done: Done<'_>) -> BTreeMap<String, BTreeSet<ArtifactId>> {
+        let certain = done.desired.collections.iter().filter(|(_, collection)| collection.doubt.is_none());
+        let named: BTreeMap<&str, BTreeSet<&ArtifactId>> = certain
+            .map(|(directory, c)| (directory.as_str(), c.artifacts.keys().chain(&c.held).collect()))
+            .collect();
+        let elsewhere = |directory: &str, id: &ArtifactId| {
+            named.iter().any(|(other, ids)| *other != directory && ids.contains(id))
+        };
+        let mut seen = BTreeMap::new();
+        let directories: BTreeSet<&str> =
+            self.seen.keys().map(String::as_str).chain(named.keys().copied()).collect();
+        for directory in directories {
+            let certain = named.get(directory);
+            let mut ids: BTreeSet<ArtifactId> =
+                certain.into_iter().flatten().map(|id| (*id).clone()).collect();
+            for id in self.seen.get(directory).into_iter().flatten() {
+                let gone = match certain {
+                    Some(_) => done.settles(id) || elsewhere(directory, id),
+                    None => done.removed.contains(id),
+                };
+                if !gone {
+                    ids.insert(id.clone());
+                }
+            }
+            if certain.is_some() || !ids.is_empty() {
+                seen.insert(directory.to_owned(), ids);
+            }
+        }
+        seen
+    }
+
+    /// The confirmations that still stand. One ends with the removal it was given for, or when its artifact is named
+    /// again; but for a collection whose manifest is missing or empty it stands as long as that lasts, because the scan
+    /// goes on showing what it last read.
+    fn confirmed_after(&self, done: Done<'_>) -> BTreeMap<String, BTreeSet<ArtifactId>> {
+        let mut confirmed = self.confirmed.clone();
+        confirmed.retain(|directory, ids| {
+            let doubt = done.desired.collections.get(directory).and_then(|collection| collection.doubt);
+            let is_gone = matches!(doubt, Some(Doubt::Missing | Doubt::Empty));
+            ids.retain(|id| is_gone || !done.settles(id));
+            !ids.is_empty()
+        });
+        confirmed
+    }
 }
 
 /// Since when each artifact has been absent.

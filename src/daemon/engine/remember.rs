@@ -11,7 +11,7 @@ use super::Engine;
 use crate::daemon::board;
 use crate::domain::model::{ArtifactId, Desired};
 use crate::domain::plan::Decision;
-use crate::domain::removal;
+use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
 use crate::fs::stat_cache::{CacheKey, CachedArtifact};
 use crate::state::ScanKey;
@@ -36,20 +36,19 @@ impl Engine {
         decision: &Decision,
         removed: &BTreeSet<ArtifactId>,
     ) {
-        let seen = removal::remember(desired, scope, &decision.absent, removed, &self.memory);
-        for directory in seen.keys().chain(self.memory.seen.keys()) {
-            if seen.get(directory) != self.memory.seen.get(directory) {
+        let before = &self.memory;
+        let after = before.after(Done { desired, scope, absent: &decision.absent, removed });
+        for directory in after.seen.keys().chain(before.seen.keys()) {
+            if after.seen.get(directory) != before.seen.get(directory) {
                 self.unsaved.seen.insert(directory.clone());
             }
         }
-        self.memory.seen = seen;
-        let confirmed = removal::still_confirmed(desired, scope, &decision.absent, removed, &self.memory);
-        for directory in self.memory.confirmed.keys() {
-            if confirmed.get(directory) != self.memory.confirmed.get(directory) {
+        for directory in before.confirmed.keys() {
+            if after.confirmed.get(directory) != before.confirmed.get(directory) {
                 self.unsaved.confirmed.insert(directory.clone());
             }
         }
-        self.memory.confirmed = confirmed;
+        self.memory = after;
     }
 
     /// Write down what was noted, so that the next start need not read every file. Called when the answer is out

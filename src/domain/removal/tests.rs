@@ -30,6 +30,15 @@ fn seen(names: &[&str]) -> Memory {
     Memory { seen: BTreeMap::from([("work".to_owned(), ids(names))]), due: ids(names), ..Memory::default() }
 }
 
+fn after(
+    memory: &Memory,
+    desired: &Desired,
+    absent: &BTreeSet<ArtifactId>,
+    removed: &BTreeSet<ArtifactId>,
+) -> Memory {
+    memory.after(Done { desired, scope: &Scope::All, absent, removed })
+}
+
 fn verdict(desired: &Desired, actual: &Actual, memory: &Memory) -> Verdict {
     judge(desired, actual, &Scope::All, &BTreeSet::from(["default"]), memory)
 }
@@ -47,8 +56,8 @@ fn a_directory_that_is_gone_keeps_its_rows_until_a_person_says_so() {
     let released = verdict(&gone, &rows(&["a", "b"]), &memory);
     assert_eq!(released.allowed, ids(&["a", "b"]));
     assert!(released.halts.is_empty());
-    let after = remember(&gone, &Scope::All, &released.absent, &released.allowed, &memory);
-    assert!(after.is_empty(), "nothing is left to remember of it");
+    let after = after(&memory, &gone, &released.absent, &released.allowed);
+    assert_eq!(after, Memory::default(), "nothing is left to remember of it");
 }
 
 #[test]
@@ -75,7 +84,7 @@ fn a_braked_removal_stays_braked_at_the_next_look() {
         let verdict = verdict(&desired, &rows(&all), &memory);
         assert!(verdict.allowed.is_empty(), "round {round}");
         assert_eq!(verdict.halts[0].reason, HaltReason::Mass { of: 12 }, "round {round}");
-        memory.seen = remember(&desired, &Scope::All, &verdict.absent, &verdict.allowed, &memory);
+        memory.seen = after(&memory, &desired, &verdict.absent, &verdict.allowed).seen;
     }
 }
 
@@ -92,9 +101,9 @@ fn what_moved_to_another_directory_is_no_longer_this_ones() {
     let mut desired = directory(None);
     let other = Collection { held: ids(&["a"]), ..Collection::default() };
     desired.collections.insert("zeta".into(), other);
-    let after = remember(&desired, &Scope::All, &BTreeSet::new(), &BTreeSet::new(), &seen(&["a"]));
-    assert_eq!(after["work"], ids(&[]));
-    assert_eq!(after["zeta"], ids(&["a"]));
+    let after = after(&seen(&["a"]), &desired, &ids(&[]), &ids(&[]));
+    assert_eq!(after.seen["work"], ids(&[]));
+    assert_eq!(after.seen["zeta"], ids(&["a"]));
 }
 
 #[test]
