@@ -1,7 +1,9 @@
 //! What the engine writes down for its next start.
 //!
-//! Nothing of it is needed before that, so a reconcile only notes what changed and [`Engine::persist`] writes it when
-//! the answer is out. A note that cannot be written costs nothing but the next start's knowledge.
+//! Almost nothing of it is needed before that, so a reconcile only notes what changed and [`Engine::persist`] writes it
+//! when the answer is out. A note that cannot be written costs nothing but the next start's knowledge. The exception is
+//! the bases ([`Engine::persist_bases`]): without the base of an artifact an edit of it cannot be told from its first
+//! sight, so nobody is answered before they are down.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,16 +56,10 @@ impl Engine {
     /// Write down what was noted, so that the next start need not read every file. Called when the answer is out
     /// already.
     pub async fn persist(&mut self) {
+        self.persist_bases().await;
         self.persist_scans().await;
         let now = Utc::now().timestamp_millis();
-        let Unsaved { bases, seen, confirmed } = std::mem::take(&mut self.unsaved);
-        if !bases.is_empty() {
-            let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
-            let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
-            if let Err(error) = self.state.save_bases(&changes).await {
-                tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
-            }
-        }
+        let Unsaved { bases: _, seen, confirmed } = std::mem::take(&mut self.unsaved);
         for directory in seen {
             let ids = self.memory.seen.get(&directory);
             if let Err(error) = self.state.save_seen(&directory, ids, now).await {
@@ -75,6 +71,20 @@ impl Engine {
             if let Err(error) = self.state.save_confirmed(&directory, left, now).await {
                 tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
             }
+        }
+    }
+
+    /// Write down what frontmatter said when it was followed. Called when the rows are committed and before the answer
+    /// is out.
+    pub(super) async fn persist_bases(&mut self) {
+        let bases = std::mem::take(&mut self.unsaved.bases);
+        if bases.is_empty() {
+            return;
+        }
+        let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
+        let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
+        if let Err(error) = self.state.save_bases(&changes).await {
+            tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
         }
     }
 

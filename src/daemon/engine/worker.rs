@@ -106,6 +106,7 @@ async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deli
         match job {
             Job::Reconcile { revision, scope, all_rows } => {
                 let findings = Box::new(engine.reconcile(&scope, all_rows).await);
+                engine.persist_bases().await;
                 deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
                 engine.persist().await;
             }
