@@ -43,7 +43,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long opening waits for a lock. Somebody who holds the whole file for longer is at work on it (a migration); the
 /// caller comes back later.
-const OPEN_PATIENCE: Duration = Duration::from_millis(500);
+const OPEN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The answer to "open the cache": what it is and, if it can be used, the open cache.
 #[derive(Debug)]
