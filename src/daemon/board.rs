@@ -2,6 +2,8 @@
 //!
 //! What this module does not do: find anything out. The loop writes down what it learns; this turns it into answers.
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::protocol::{
@@ -78,12 +80,17 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    /// Since when a reconcile has been under way.
+    busy_since: Option<Instant>,
 }
+
+/// A reconcile that takes longer than this is told of; it usually waits for somebody's lock.
+const LONG: Duration = Duration::from_secs(1);
 
 impl Board {
     pub(super) fn new(root: String, started_at: DateTime<Utc>) -> Self {
         let watching = Watching { mode: "events".into(), ..Watching::default() };
-        Self { root, started_at, watching, last: None, findings: None }
+        Self { root, started_at, watching, last: None, findings: None, busy_since: None }
     }
 
     /// Note how much is watched; the mode that follows from it.
@@ -99,8 +106,14 @@ impl Board {
         mode
     }
 
+    /// Note that a reconcile has begun.
+    pub(super) fn began(&mut self, now: Instant) {
+        self.busy_since = Some(now);
+    }
+
     /// Note how a reconcile went.
     pub(super) fn found(&mut self, findings: Findings) {
+        self.busy_since = None;
         if findings.setback.is_none() {
             self.last = Some(findings.reconciled.clone());
         }
@@ -117,8 +130,14 @@ impl Board {
         }
     }
 
-    pub(super) fn status(&self) -> Status {
-        let (state, detail) = self.state();
+    pub(super) fn status(&self, now: Instant) -> Status {
+        let (state, mut detail) = self.state();
+        let busy =
+            self.busy_since.map(|since| now.saturating_duration_since(since)).filter(|busy| *busy > LONG);
+        if let Some(busy) = busy {
+            let under_way = format!("a reconcile has been under way for {} s", busy.as_secs());
+            detail = Some(detail.map_or(under_way.clone(), |detail| format!("{detail}; {under_way}")));
+        }
         let findings = self.findings.clone().unwrap_or_default();
         Status {
             schema: VERSION,
@@ -194,5 +213,23 @@ pub(super) fn halt_message(halt: &removal::Halt) -> String {
             "{count} of {of} artifacts of collection {name} went at once; their rows stay until you confirm with: \
              skillmeatd resume {name}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reconcile_that_takes_long_is_told_of_while_it_lasts() {
+        let mut board = Board::new("/r".into(), Utc::now());
+        board.found(Findings::default());
+        let began = Instant::now();
+        board.began(began);
+        assert_eq!(board.status(began + LONG).detail, None);
+        let detail = board.status(began + Duration::from_secs(12)).detail;
+        assert_eq!(detail.as_deref(), Some("a reconcile has been under way for 12 s"));
+        board.found(Findings::default());
+        assert_eq!(board.status(began + Duration::from_secs(13)).detail, None);
     }
 }

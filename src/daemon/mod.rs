@@ -208,6 +208,7 @@ impl Daemon {
         for effect in self.reactor.handle(event, Instant::now()) {
             match effect {
                 Effect::Reconcile { revision, scope, all_rows } => {
+                    self.board.began(Instant::now());
                     self.worker.reconcile(revision, scope, all_rows);
                 }
                 Effect::CheckCache => self.worker.check_cache(),
@@ -279,7 +280,7 @@ impl Daemon {
 
     fn answer(&mut self, ask: Ask) -> Option<Event> {
         match ask {
-            Ask::Status(answer) => drop(answer.send(self.board.status())),
+            Ask::Status(answer) => drop(answer.send(self.board.status(Instant::now()))),
             Ask::Problems(answer) => drop(answer.send(self.board.problems())),
             Ask::Sync(answer) => return Some(self.demand(Wanted::Synced(answer))),
             Ask::Resume { collection, answer } => match self.resume(collection) {

@@ -149,6 +149,9 @@ fn s21_a_write_lock_held_for_three_seconds_loses_nothing() {
         let status = scene.status();
         assert!(asked.elapsed() < Duration::from_secs(2), "status took {:?}", asked.elapsed());
         assert_ne!(status["state"], "starting", "{status}");
+        if began.elapsed() > Duration::from_millis(2500) {
+            assert!(status["detail"].as_str().is_some_and(|detail| detail.contains("under way")), "{status}");
+        }
         assert_eq!(scene.description("pdf"), first_words("pdf"));
         thread::sleep(Duration::from_millis(50)); // between two questions
     }
