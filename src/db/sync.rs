@@ -9,10 +9,10 @@
 //! future (dropping a transaction rolls it back).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use sea_orm::ConnectionTrait;
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::apply::{Names, Writer};
@@ -25,8 +25,12 @@ use crate::domain::model::ArtifactId;
 use crate::domain::plan::Plan;
 use crate::domain::rows::{Actual, Scope};
 
-/// Most rows a transaction; about 8 ms of write lock.
-pub const BATCH: usize = 500;
+/// Most rows a transaction; about 3 ms of write lock.
+pub const BATCH: usize = 200;
+
+/// How long the lock is left free between two transactions. A neighbour that waits for it asks again after pauses that
+/// grow up to 100 ms (SQLite's `sqliteDefaultBusyCallback`), so without a gap to hit it would wait for the whole plan.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// How often the plan is made again outside the lock before it is made inside. A neighbour that commits all the time
 /// would otherwise keep us planning.
@@ -126,7 +130,9 @@ impl Cache {
             txn.commit().await?;
             applied.transactions += 1;
             applied.rows += rows;
-            yield_now().await;
+            if !work.plan.is_empty() {
+                sleep(BREATH).await;
+            }
         }
         if *scope == Scope::All {
             // Had somebody else committed before our last transaction, the plan would have been made again.

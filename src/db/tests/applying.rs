@@ -216,13 +216,14 @@ async fn an_error_in_one_transaction_leaves_the_earlier_ones_and_nothing_of_itse
     let plan = first_plan(&names, &[]);
     let error = cache.sync(&Scope::All, noon(), |_| plan.clone()).await.unwrap_err();
     assert!(matches!(error, DbError::Sql(_)) && !error.is_transient(), "{error:?}");
-    // 2 + 498 artifacts, 500 artifacts, 2 artifacts + 498 rows; the 701st row is in the fourth transaction.
+    // Sentinel, collection and 1,000 artifacts come first; of the 1,702 before the bad one whole transactions are there.
+    let there = i64::try_from((1_002 + 700) / BATCH * BATCH - 1_002).unwrap();
     let peer = home.peer();
     assert_eq!(number(&peer, "SELECT COUNT(*) FROM artifacts"), 1_000);
-    assert_eq!(number(&peer, "SELECT COUNT(*) FROM collection_artifacts"), 498);
+    assert_eq!(number(&peer, "SELECT COUNT(*) FROM collection_artifacts"), there);
     // No lock is left, and the connection goes on.
     peer.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").unwrap();
-    assert_eq!(cache.load(&Scope::All).await.unwrap().totals["default"], 498);
+    assert_eq!(cache.load(&Scope::All).await.unwrap().totals["default"] as i64, there);
 }
 
 #[tokio::test]
@@ -241,7 +242,7 @@ async fn a_full_disk_is_told_apart_and_the_connection_is_given_up() {
     let peer = home.peer();
     peer.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").unwrap();
     let written = number(&peer, "SELECT COUNT(*) FROM artifacts") + 2;
-    assert_eq!(written % 500, 0, "a transaction is whole or not there");
+    assert_eq!(written % i64::try_from(BATCH).unwrap(), 0, "a transaction is whole or not there");
     // With room again, a fresh connection finishes the work.
     assert_eq!(apply(&mut home.cache().await, plan).await.replans, 0);
     assert_eq!(number(&peer, "SELECT COUNT(*) FROM collection_artifacts"), 2_000);

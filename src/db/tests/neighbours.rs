@@ -198,10 +198,9 @@ async fn a_dropped_future_leaves_no_transaction_and_no_half_batch() {
         peer.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").unwrap();
         let artifacts = number(&peer, "SELECT COUNT(*) FROM artifacts");
         let rows = number(&peer, "SELECT COUNT(*) FROM collection_artifacts");
-        assert!(
-            [(0, 0), (498, 0), (600, 398), (600, 600)].contains(&(artifacts, rows)),
-            "{artifacts} {rows}"
-        );
+        // Sentinel and collection go with the first artifacts; either nothing is there, or whole transactions are.
+        let written = usize::try_from(artifacts + rows).unwrap() + if artifacts > 0 { 2 } else { 0 };
+        assert!(written % BATCH == 0 || written == 2 + 600 + 600, "{artifacts} {rows}");
         peer.execute_batch("DELETE FROM artifacts; DELETE FROM collections; DELETE FROM projects;").unwrap();
         if done.is_some() {
             break;
