@@ -1,0 +1,1 @@
+//! Under a service manager.
