@@ -32,6 +32,11 @@ pub enum ServiceError {
     /// Both formats are text, and a control character would end a line or be refused.
     #[error("the path {0:?} cannot be written into a service file: it is not plain text")]
     Unwritable(PathBuf),
+    /// systemd refuses such programs however they are written (`string_is_safe` in its sources).
+    #[error(
+        "systemd runs no program whose path holds a quote or a backslash, as {0:?} does; link to it from elsewhere"
+    )]
+    QuoteInProgram(PathBuf),
 }
 
 impl Kind {
@@ -48,10 +53,16 @@ impl Kind {
     /// directory; systemd knows it by itself.
     ///
     /// # Errors
-    /// When a path holds control characters or is not UTF-8.
+    /// When a path holds control characters or is not UTF-8; for systemd, when the program's holds quotes or backslashes.
     pub fn text(self, program: &Path, home: &Path) -> Result<String, ServiceError> {
         Ok(match self {
-            Self::Systemd => UNIT.replace(SHIPPED_PROGRAM, &systemd_word(plain(program)?)),
+            Self::Systemd => {
+                let text = plain(program)?;
+                if text.contains(['"', '\'', '\\']) {
+                    return Err(ServiceError::QuoteInProgram(program.to_owned()));
+                }
+                UNIT.replace(SHIPPED_PROGRAM, &systemd_word(text))
+            }
             Self::Launchd => AGENT
                 .replace("@PROGRAM@", &xml_text(plain(program)?))
                 .replace("@HOME@", &xml_text(plain(home)?)),
@@ -66,14 +77,14 @@ fn plain(path: &Path) -> Result<&str, ServiceError> {
 }
 
 /// A path as the first word of `ExecStart=` (systemd.service(5), "COMMAND LINES"): quoted where it has to be, and with
-/// no specifiers in it. A dollar sign stands for itself there: the program's name takes no variables.
+/// no specifiers in it. Quotes and backslashes cannot occur. A dollar sign stands for itself there: the program's name takes no variables.
 fn systemd_word(path: &str) -> String {
     let path = path.replace('%', "%%");
     let safe = |c: char| c.is_alphanumeric() || "/._-+%".contains(c);
     if path.chars().all(safe) {
         return path;
     }
-    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+    format!("\"{path}\"")
 }
 
 fn xml_text(text: &str) -> String {

@@ -17,7 +17,7 @@ fn exec_start(program: &str) -> String {
 fn the_unit_runs_the_program_and_is_otherwise_as_shipped() {
     assert_eq!(exec_start("/opt/bin/skillmeatd"), "/opt/bin/skillmeatd run");
     assert_eq!(exec_start("/a b/s"), "\"/a b/s\" run");
-    assert_eq!(exec_start("/100%/q\"\\$x"), "\"/100%%/q\\\"\\\\$x\" run");
+    assert_eq!(exec_start("/100%/$x;"), "\"/100%%/$x;\" run");
     let unit = Kind::Systemd.text(Path::new("/p"), Path::new("/home/ann")).unwrap();
     let differing: Vec<_> =
         unit.lines().zip(UNIT.lines()).filter(|(ours, shipped)| ours != shipped).collect();
@@ -57,6 +57,16 @@ fn a_path_that_is_no_plain_text_is_refused() {
             let error = ServiceError::Unwritable(path.to_owned());
             assert_eq!(kind.text(path, Path::new("/home/ann")), Err(error));
         }
+    }
+}
+
+#[test]
+fn what_systemd_would_refuse_is_refused_here_with_the_reason() {
+    for path in ["/a\"b", "/it's", "/a\\b"] {
+        let path = Path::new(path);
+        let error = ServiceError::QuoteInProgram(path.to_owned());
+        assert_eq!(Kind::Systemd.text(path, Path::new("/home/ann")), Err(error));
+        assert!(Kind::Launchd.text(path, Path::new("/home/ann")).is_ok());
     }
 }
 
