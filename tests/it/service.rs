@@ -2,7 +2,7 @@
 //!
 //! What these tests do not do: run launchd (its agent is parsed, no more), or install anything outside their own home.
 
-mod manager;
+mod systemd;
 
 use std::fs;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use crate::child::{Running, finish};
 use crate::daemon::{Daemon, binary, call};
 use crate::home::{Home, eventually};
 use crate::interop::judge;
-use manager::UserManager;
+use systemd::UserManager;
 
 /// Longest anything may take; a restart waits five seconds by itself.
 const SEEN: Duration = Duration::from_secs(60);
@@ -202,6 +202,31 @@ fn a_daemon_that_waits_for_a_home_is_ready() {
     collection(&home);
     assert_eq!(listener.hear(), "STATUS=watching\n");
     assert_eq!(description(&home), Ok("as made".to_owned()));
+}
+
+#[test]
+fn a_daemon_that_waits_for_a_lock_is_not_ready() {
+    let home = home();
+    collection(&home);
+    call(&home, &["sync", "--once"]).succeeded();
+    describe(&home, "edited before the start");
+    let holder = rusqlite::Connection::open(home.cache_db()).expect("the cache");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("its lock");
+    let listener = Listener::of(&home);
+    // Longer than it takes to find out, and to call the lock a setback.
+    listener.socket.set_read_timeout(Some(Duration::from_secs(4))).expect("a time limit");
+    let mut buffer = [0; 4096];
+    while let Ok(length) = listener.socket.recv(&mut buffer) {
+        let told = String::from_utf8_lossy(&buffer[..length]);
+        assert!(!told.contains("READY"), "{told:?}");
+    }
+    holder.execute_batch("ROLLBACK").expect("the lock given back");
+    listener.socket.set_read_timeout(Some(SEEN)).expect("a time limit");
+    let ready = eventually(SEEN, "it is ready", || {
+        Some(listener.hear()).filter(|told| told.contains("READY")).ok_or_else(String::new)
+    });
+    assert_eq!(ready, "READY=1\nSTATUS=watching\n");
+    assert_eq!(description(&home), Ok("edited before the start".to_owned()));
 }
 
 #[test]
