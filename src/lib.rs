@@ -13,6 +13,7 @@
 //! * [`fs`]: the file side: watching, reading, replacing.
 //! * [`control`]: questions to the running daemon, over a Unix socket.
 //! * [`daemon`]: what joins the files and the database, and runs.
+//! * [`service`]: the files that make systemd or launchd run the daemon.
 //! * [`cli`]: the command line; the only part that prints answers and chooses exit codes.
 //!
 //! # Which way data flows
@@ -56,7 +57,7 @@
 //!
 //! So `fs` and `db` never see each other (the daemon carries values from one to the other), and `control`
 //! does not know the daemon. Only `db`, `state` and the migration package name sea-orm, only `fs` names
-//! notify, only `cli` names clap and anyhow. In `domain` there is no runtime, no database, no file, no clock
+//! notify, only `daemon` names sd-notify, only `cli` names clap and anyhow. In `domain` there is no runtime, no database, no file, no clock
 //! and no environment: clippy's `disallowed_*` lists hold there, and `tests/it/tidy.rs` reads the sources to
 //! hold this whole table.
 
@@ -69,4 +70,5 @@ pub mod domain;
 pub mod fs;
 pub mod observe;
 pub mod paths;
+pub mod service;
 pub mod state;

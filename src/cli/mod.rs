@@ -12,6 +12,7 @@ mod output;
 mod problems;
 mod resume;
 mod run;
+mod service;
 mod status;
 mod sync;
 
@@ -53,6 +54,7 @@ enum Command {
     Resume(resume::ResumeArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
+    Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -83,6 +85,7 @@ impl Command {
             Self::Resume(args) => resume::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
+            Self::Service(args) => service::run(args, context),
             Self::Demo(args) => demo::run(args, context),
         }
     }

@@ -120,7 +120,8 @@ impl Board {
         self.findings = Some(findings);
     }
 
-    fn state(&self) -> (State, Option<String>) {
+    /// How it is, and why, in a sentence.
+    pub(super) fn state(&self) -> (State, Option<String>) {
         let Some(findings) = &self.findings else { return (State::Starting, None) };
         match &findings.setback {
             Some((Setback::HomeMissing | Setback::CacheUnusable, why)) => (State::Waiting, Some(why.clone())),

@@ -11,6 +11,7 @@ mod board;
 mod engine;
 pub mod lifecycle;
 mod once;
+mod readiness;
 mod told;
 
 use std::io;
@@ -30,6 +31,7 @@ use crate::paths::{Paths, PrivateDirError, create_private};
 use board::Board;
 use engine::{Answer, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
+use readiness::Readiness;
 use told::Told;
 
 pub use board::{Cost, Findings};
@@ -124,6 +126,7 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         reload,
         waiting: Vec::new(),
         told: Told::default(),
+        readiness: Readiness::of_process(),
     };
     let ended = daemon.run().await;
     server.abort();
@@ -172,6 +175,7 @@ struct Daemon {
     reload: Reload,
     waiting: Vec<Waiting>,
     told: Told,
+    readiness: Readiness,
 }
 
 impl Daemon {
@@ -240,6 +244,7 @@ impl Daemon {
                     }
                     _ => tracing::debug!(held = coverage.held, "watching"),
                 }
+                self.tell_state();
                 Some(Event::Armed(mode))
             }
             Input::Worker(Answer::Died) => return Err(DaemonError::WorkerDied),
@@ -250,9 +255,15 @@ impl Daemon {
             Input::Ask(ask) => self.answer(ask),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
+                self.readiness.stopping();
                 Some(Event::Terminate)
             }
-            Input::Signal(Signal::Reload) => self.reload(),
+            Input::Signal(Signal::Reload) => {
+                self.readiness.reloading();
+                let event = self.reload();
+                self.readiness.reloaded();
+                event
+            }
         })
     }
 
@@ -275,7 +286,13 @@ impl Daemon {
             }
         }
         self.board.found(findings);
+        self.tell_state();
         Event::Reconciled(Report { result, look_again })
+    }
+
+    fn tell_state(&mut self) {
+        let (state, detail) = self.board.state();
+        self.readiness.state(state, detail);
     }
 
     fn answer(&mut self, ask: Ask) -> Option<Event> {

@@ -14,4 +14,5 @@ mod faults;
 mod generate;
 mod home;
 mod interop;
+mod service;
 mod tidy;

@@ -33,6 +33,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("sea_orm_migration", &["db", "state"]),
     ("migration", &["db", "state"]),
     ("notify", &["fs"]),
+    ("sd_notify", &["daemon"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
 ];
