@@ -104,13 +104,7 @@ impl Cache {
             }
             Ok(_) => {}
         }
-        let deadline = Instant::now() + OPEN_PATIENCE;
-        loop {
-            match Self::attempt(path, home).await {
-                Err(DbError::Busy) if Instant::now() < deadline => sleep(LOCK_RETRY).await,
-                done => return done,
-            }
-        }
+        patiently(OPEN_PATIENCE, || Self::attempt(path, home)).await
     }
 
     async fn attempt(path: &Path, home: &Path) -> Result<Opened> {
@@ -129,7 +123,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::open`]; a failed creation leaves a file without tables.
     pub async fn create_standalone(path: &Path, home: &Path) -> Result<Opened> {
-        let pinned = Pinned::open(path, true).await?;
+        let pinned = patiently(PATIENCE, || Pinned::open(path, true)).await?;
         let created = create_tables(&pinned).await;
         pinned.close().await?;
         created?;
@@ -272,15 +266,23 @@ impl Cache {
 }
 
 /// WAL first (it cannot be set inside a transaction), then everything else at once.
-async fn create_tables(pinned: &Pinned) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+/// Tries again while somebody holds a lock, for as long as `patience` lasts.
+async fn patiently<T, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let deadline = Instant::now() + patience;
     loop {
-        match set_wal(pinned).await {
+        match attempt().await {
             Err(DbError::Busy) if Instant::now() < deadline => sleep(LOCK_RETRY).await,
-            done => break done?,
+            done => return done,
         }
     }
-    let txn = pinned.write(deadline, &mut 0).await?;
+}
+
+async fn create_tables(pinned: &Pinned) -> Result<()> {
+    patiently(PATIENCE, || set_wal(pinned)).await?;
+    let txn = pinned.write(Instant::now() + PATIENCE, &mut 0).await?;
     if is_empty(&txn).await? {
         StandaloneCache.up(&SchemaManager::new(&txn)).await?;
         txn.commit().await?;
