@@ -22,19 +22,20 @@
 //! of a burst are gathered, the files they point at are read, and what was read becomes the wanted state. The
 //! wanted and the actual rows are compared in one transaction and the difference is written.
 //!
-//! From database to files: a change of the data version leads to a comparison of what the database owns with
-//! what `collection.toml` says and what both last agreed on. The difference becomes edits of the text, which
-//! replace the file at once and whole.
+//! From entry file to manifest: a field that was edited by hand in an artifact's frontmatter becomes an edit of
+//! `collection.toml`, which replaces the file at once and whole, and goes on to the row from there.
+//!
+//! From database to files there is no way yet: a foreign commit leads to a comparison, and what the files say is
+//! put right in the rows. Groups and tag definitions are read from manifests and not carried anywhere.
 //!
 //! The same comparison runs at the start, on a hint, after lost events, when asked, and on a slow timer, so
 //! an event that never came costs time and nothing else.
 //!
 //! # What always holds
 //!
-//! 1. *It converges.* When files and database are left alone, each mirrored row is a function of the files,
-//!    and each section of `collection.toml` that the database owns is a function of the database.
+//! 1. *It converges.* When files and database are left alone, each mirrored row is a function of the files.
 //! 2. *It loses nothing.* A file has its old or its new content at every instant, whatever crashes. A change
-//!    made by anybody else survives ours, and ours is put back if somebody overwrites it unseen.
+//!    made by anybody else survives ours.
 //! 3. *A problem is not an absence.* What cannot be read removes nothing. The last good state stays and the
 //!    problem is shown until it is gone.
 //! 4. *It is a guest.* No schema change in a database that SkillMeat made, no write outside the manifests,

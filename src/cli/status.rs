@@ -9,8 +9,8 @@ use crate::control::protocol::{State, Status};
 
 /// Ask the running daemon how it is
 ///
-/// Shows what is watched and how, how far behind the database is, and what needs a person. Exit code 3 if no
-/// daemon runs, 4 if a collection is halted or there are conflicts.
+/// Shows what is watched and how, the last look at the files, which database is used, and what needs a person.
+/// Exit code 3 if no daemon runs, 4 if a collection is halted, 5 if there is no database to use.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// Print JSON
