@@ -15,6 +15,7 @@ pub mod hint;
 pub mod manifest;
 pub mod mapping;
 pub mod model;
+pub mod owned;
 pub mod plan;
 pub mod reactor;
 pub mod removal;
