@@ -34,6 +34,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("migration", &["db", "state"]),
     ("notify", &["fs"]),
     ("sd_notify", &["daemon"]),
+    ("landlock", &["daemon"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
 ];
