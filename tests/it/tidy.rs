@@ -35,6 +35,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("notify", &["fs"]),
     ("sd_notify", &["daemon"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("anyhow", &["cli"]),
 ];
 
