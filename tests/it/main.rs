@@ -14,5 +14,6 @@ mod faults;
 mod generate;
 mod home;
 mod interop;
+mod lists;
 mod service;
 mod tidy;
