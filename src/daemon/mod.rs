@@ -14,6 +14,7 @@ mod once;
 mod readiness;
 mod sandbox;
 mod told;
+mod watchdog;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
 use told::Told;
+use watchdog::{Part, Verdict, Watchdog};
 
 pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
@@ -113,6 +115,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     })?;
 
     let watcher = watcher(&paths, &config, &inputs).map_err(start("the file watcher"))?;
+    let readiness = Readiness::of_process();
+    let allowed = readiness.watchdog();
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
     let board = Board::new(paths.root.display().to_string(), Utc::now());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
@@ -129,7 +133,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         reload,
         waiting: Vec::new(),
         told: Told::default(),
-        readiness: Readiness::of_process(),
+        watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
+        readiness,
     };
     let ended = daemon.run().await;
     server.abort();
@@ -179,6 +184,8 @@ struct Daemon {
     waiting: Vec<Waiting>,
     told: Told,
     readiness: Readiness,
+    /// With the time the service manager allows between two signs of life.
+    watchdog: Option<(Watchdog, Duration)>,
 }
 
 impl Daemon {
@@ -194,7 +201,8 @@ impl Daemon {
                     return Ok(());
                 }
             }
-            let due = self.reactor.deadline().into_iter().chain(last_moment).min();
+            let look = self.watchdog.as_ref().map(|(watchdog, _)| watchdog.due());
+            let due = self.reactor.deadline().into_iter().chain(last_moment).chain(look).min();
             tokio::select! {
                 input = self.inbox.recv() => match input {
                     Some(input) => event = self.take(input)?,
@@ -202,6 +210,7 @@ impl Daemon {
                 },
                 () = sleep_until(due) => event = Some(Event::Wake),
             }
+            self.look_after_the_parts();
             if last_moment.is_some_and(|moment| moment <= Instant::now()) {
                 tracing::warn!(grace = ?self.grace, "stopping with work left; it is done at the next start");
                 self.worker.abandon();
@@ -255,6 +264,10 @@ impl Daemon {
                 self.confined(sandbox);
                 None
             }
+            Input::Worker(Answer::Alive) => {
+                self.sign_of_life(Part::Worker);
+                None
+            }
             Input::Worker(Answer::CacheChecked { changed }) => Some(Event::CacheChecked { changed }),
             Input::Worker(Answer::Reconciled { revision, findings, look_again }) => {
                 Some(self.reconciled(revision, *findings, look_again))
@@ -262,7 +275,7 @@ impl Daemon {
             Input::Ask(ask) => self.answer(ask),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
-                self.readiness.stopping();
+                self.readiness.stopping(self.grace);
                 Some(Event::Terminate)
             }
             Input::Signal(Signal::Reload) => {
@@ -295,6 +308,32 @@ impl Daemon {
         self.board.found(findings);
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
+    }
+
+    fn sign_of_life(&mut self, part: Part) {
+        if let Some((watchdog, _)) = &mut self.watchdog {
+            watchdog.alive(part, Instant::now());
+        }
+    }
+
+    /// If it is time: judge the signs of life, tell the service manager, and ask for more.
+    fn look_after_the_parts(&mut self) {
+        let now = Instant::now();
+        let Some((watchdog, allowed)) = self.watchdog.as_mut().filter(|(watchdog, _)| watchdog.due() <= now)
+        else {
+            return;
+        };
+        match watchdog.look(self.worker.progress(), now) {
+            Verdict::Alive => self.readiness.alive(*allowed),
+            Verdict::Doubtful => tracing::debug!(round = watchdog.round(), "a sign of life is overdue"),
+            Verdict::Dead(part) => {
+                let why = format!("{part} has given no sign of life for {} s", allowed.as_secs());
+                tracing::error!("{why}; the service manager is to start the daemon anew");
+                self.readiness.wedged(&why);
+            }
+        }
+        self.worker.ask();
+        self.sign_of_life(Part::Watcher);
     }
 
     fn confined(&mut self, sandbox: Sandbox) {
