@@ -36,6 +36,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("sd_notify", &["daemon"]),
     ("landlock", &["daemon"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("anyhow", &["cli"]),
 ];
 

@@ -239,7 +239,7 @@ impl<D: Fn(Answer) + Send + Sync + 'static> Seat<D> {
                     while self.asked.recv().await.is_some() {
                         (self.deliver)(Answer::Alive);
                     }
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 } => None,
                 Ok(()) = &mut self.abandoned => None,
             }
