@@ -9,6 +9,7 @@
 
 mod error;
 mod history;
+mod integrity;
 mod open;
 mod records;
 mod sets;
@@ -21,6 +22,7 @@ use sea_orm::{
 
 pub use error::{Result, StateError};
 pub use history::{KEPT_PER_COLLECTION, Kept};
+pub use integrity::{Integrity, integrity};
 pub use records::ScanKey;
 
 /// The name of the file in the state directory.

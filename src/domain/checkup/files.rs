@@ -153,3 +153,19 @@ fn collection(it: &Collection) -> Vec<Finding> {
     }
     findings.into_iter().map(|finding| finding.about(it.name.clone())).collect()
 }
+
+/// Judge which artifacts are in more than one directory, each named with its directories.
+#[must_use]
+pub fn twice(twice: &[String]) -> Option<Finding> {
+    (!twice.is_empty()).then(|| {
+        Finding::warn(
+            "collection",
+            format!(
+                "{} in two directories, and SkillMeat has one row for both: {}",
+                count(twice.len(), "artifact"),
+                some(twice)
+            ),
+            "skillmeat remove NAME --collection COLLECTION, in one of them",
+        )
+    })
+}
