@@ -80,7 +80,6 @@ impl Tree {
                 scanned.problems.iter().filter(|problem| collection_of(problem) == Some(name)).cloned();
             facts.push(Collection {
                 name: name.clone(),
-                said_name: scanned.manifests.get(name).map(|seen| seen.manifest.name.clone()),
                 artifacts: collection.artifacts.len(),
                 doubt: collection.doubt,
                 problems: problems.collect(),

@@ -68,7 +68,7 @@ pub async fn checkup(subject: &Subject, progress: impl Fn(&str)) -> Vec<Finding>
         program.as_ref().map(|it| (it.program.as_str(), it.version.as_str())).map_err(String::as_str),
     ));
     findings.extend(database::libraries(&python).await);
-    findings.push(checkup::database::elsewhere(&skillmeat::leads_elsewhere(pid)));
+    findings.push(checkup::database::elsewhere(&skillmeat::leads_elsewhere(&paths.home, pid)));
 
     progress("comparing rows and files");
     findings.extend(drift(subject, &daemon, &mut tree, database).await);

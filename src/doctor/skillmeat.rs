@@ -105,8 +105,8 @@ fn interpreter(script: &str) -> Option<(String, Vec<String>)> {
 }
 
 /// Where a variable sends SkillMeat's backend to a database other than the cache: this environment, the user manager's
-/// as far as the daemon has it, and those of running SkillMeat processes. Never the value: it may hold a password.
-pub(super) fn leads_elsewhere(daemon: Option<u32>) -> Vec<String> {
+/// as far as the daemon has it, and those of running SkillMeat processes of this home. Never the value: it may hold a password.
+pub(super) fn leads_elsewhere(home: &Path, daemon: Option<u32>) -> Vec<String> {
     let mut places = Vec::new();
     for name in URL_VARIABLES {
         if std::env::var(name).is_ok_and(|value| database::leads_elsewhere(&value)) {
@@ -115,7 +115,9 @@ pub(super) fn leads_elsewhere(daemon: Option<u32>) -> Vec<String> {
     }
     for process in processes::of_this_user() {
         let ours = Some(process.pid) == daemon;
-        if !ours && (!process.is_called_with("skillmeat") || process.is_called_with("skillmeatd")) {
+        let backend = process.is_called_with("skillmeat") && !process.is_called_with("skillmeatd");
+        let of_this_home = process.variable("HOME").is_some_and(|of| Path::new(&of) == home);
+        if !ours && !(backend && of_this_home) {
             continue;
         }
         for name in URL_VARIABLES {

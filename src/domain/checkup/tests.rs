@@ -32,13 +32,7 @@ fn one(findings: impl IntoIterator<Item = Finding>, verdict: Verdict, words: &[&
 }
 
 fn healthy_collection() -> Collection {
-    Collection {
-        name: "work".into(),
-        said_name: Some("work".into()),
-        artifacts: 3,
-        writable: true,
-        ..Collection::default()
-    }
+    Collection { name: "work".into(), artifacts: 3, writable: true, ..Collection::default() }
 }
 
 fn healthy_told() -> Told {
@@ -164,11 +158,6 @@ fn faults_of_collections() {
     };
     one(with(unreadable), Verdict::Fail, &["m:4:2: not TOML", "mend"]);
     one(with(|it| it.problems = vec![Problem::new("p", "odd")]), Verdict::Warn, &["p: odd"]);
-    one(
-        with(|it| it.said_name = Some("play".into())),
-        Verdict::Warn,
-        &["second directory, collections/play", "name = \"work\""],
-    );
     one(with(|it| it.writable = false), Verdict::Warn, &["cannot be written", "chmod"]);
     one(with(|it| it.locked_by = Some("vi (pid 4)".into())), Verdict::Warn, &["vi (pid 4)", "lock"]);
     one(with(|it| it.strays = vec![".x.tmp".into()]), Verdict::Warn, &["1 temporary file", ".x.tmp"]);

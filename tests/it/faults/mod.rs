@@ -18,6 +18,8 @@ mod roots;
 mod saves;
 
 #[cfg(target_os = "linux")]
+mod doctor;
+#[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
 mod overflow;
