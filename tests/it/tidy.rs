@@ -41,6 +41,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("migration", &["db", "state"]),
     ("notify", &["fs"]),
     ("sd_notify", &["daemon"]),
+    ("landlock", &["daemon"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
