@@ -11,6 +11,7 @@ use super::processes;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{State, Status};
 use crate::domain::checkup::daemon::{Daemon, Phase, Running};
+use crate::domain::checkup::service::Sandbox;
 use crate::domain::checkup::watches::Told;
 use crate::domain::model::ArtifactId;
 use crate::paths::Paths;
@@ -43,6 +44,16 @@ impl Asked {
             wanted: watching.wanted,
             held: watching.held,
             lost: watching.lost,
+        })
+    }
+
+    /// What it says that it is kept from.
+    pub(super) fn sandbox(&self) -> Option<Sandbox> {
+        let found = &self.status.as_ref()?.sandbox;
+        Some(Sandbox {
+            enforced: found.enforced.clone(),
+            detail: found.detail.clone(),
+            places: found.writable.len(),
         })
     }
 

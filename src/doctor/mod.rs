@@ -87,7 +87,7 @@ pub async fn checkup(subject: &Subject, progress: impl Fn(&str)) -> Vec<Finding>
     findings.extend(checkup::system::socket(&system::socket(paths, running.is_some())));
     findings.extend(checkup::system::state(&system::state(paths).await));
     findings.extend(checkup::service::service(&service, pid, &service::user()));
-    findings.push(checkup::service::sandbox(service::confinement(&service)));
+    findings.push(checkup::service::sandbox(daemon.sandbox().as_ref(), config.sandbox.enabled));
     findings
 }
 

@@ -56,22 +56,6 @@ impl Process {
         }
         inodes
     }
-
-    /// A line of `/proc/pid/status`.
-    pub(super) fn status(&self, field: &str) -> Option<String> {
-        let status = fs::read_to_string(self.directory.join("status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-        Some(line.trim().to_owned())
-    }
-
-    /// Whether it has a mount namespace of its own.
-    pub(super) fn has_own_mounts(&self) -> bool {
-        let namespace = |of: &Path| fs::read_link(of.join("ns/mnt")).ok();
-        match (namespace(&self.directory), namespace(Path::new("/proc/self"))) {
-            (Some(its), Some(ours)) => its != ours,
-            _ => false,
-        }
-    }
 }
 
 /// The process with this id.

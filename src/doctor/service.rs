@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::processes;
-use crate::domain::checkup::service::{Confinement, Service, Unit};
+use crate::domain::checkup::service::{Service, Unit};
 
 /// A user manager that does not answer within this is none.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,20 +82,6 @@ async fn linger() -> Option<bool> {
             directory.is_dir().then(|| directory.join(&user).exists())
         }
     }
-}
-
-/// How the service's process is confined, if one runs.
-pub(super) fn confinement(service: &Service) -> Option<Confinement> {
-    let Service::Installed(unit) = service else { return None };
-    if unit.pid == 0 {
-        return None;
-    }
-    let process = processes::process(unit.pid);
-    Some(Confinement {
-        no_new_privileges: process.status("NoNewPrivs")? == "1",
-        system_calls_filtered: process.status("Seccomp").is_some_and(|mode| mode == "2"),
-        own_mounts: process.has_own_mounts(),
-    })
 }
 
 /// What a command prints, or why it cannot be asked.

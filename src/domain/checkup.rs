@@ -90,9 +90,10 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 /// `1 row`, `2 rows`.
 fn count(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        n => format!("{n} {noun}s"),
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (n, Some(stem)) => format!("{n} {stem}ies"),
+        (n, None) => format!("{n} {noun}s"),
     }
 }
 

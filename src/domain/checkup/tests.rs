@@ -9,7 +9,7 @@ use super::daemon::{Daemon, Phase, Running};
 use super::database::{Cache, Library, User};
 use super::drift::Drift;
 use super::files::{Collection, Home};
-use super::service::{Confinement, Service, Unit};
+use super::service::{Sandbox, Service, Unit};
 use super::system::{Private, Socket, Space, State, StateDatabase};
 use super::watches::{Told, Watches};
 use super::*;
@@ -112,7 +112,7 @@ fn a_healthy_machine_has_nothing_to_complain_of() {
     all.extend(watches::watching(&healthy_watches(), Some(&healthy_told())));
     all.push(watches::table(&healthy_watches()));
     all.extend(service::service(&installed(healthy_unit()), Some(7), "ann"));
-    all.push(service::sandbox(Some(Confinement { no_new_privileges: true, ..Confinement::default() })));
+    all.push(service::sandbox(Some(&Sandbox { enforced: "full".into(), detail: None, places: 4 }), true));
     all.extend(database::identity("/d", &Cache::Usable("made by SkillMeat".into()), Some(&[])));
     all.push(database::users(&[User { name: "uvicorn".into(), pid: 9, current: true }], Some(7)));
     all.push(database::elsewhere(&[]));
@@ -362,8 +362,13 @@ fn faults_of_the_service() {
         Verdict::Skip,
         &["no systemd"],
     );
-    one([service::sandbox(Some(Confinement::default()))], Verdict::Warn, &["may gain rights"]);
-    one([service::sandbox(None)], Verdict::Skip, &["nothing confines"]);
+    let sandbox =
+        |enforced: &str| Sandbox { enforced: enforced.into(), detail: Some("no Landlock".into()), places: 0 };
+    one([service::sandbox(Some(&sandbox("none")), true)], Verdict::Warn, &["no Landlock", "5.13"]);
+    one([service::sandbox(Some(&sandbox("partial")), true)], Verdict::Warn, &["partly"]);
+    one([service::sandbox(Some(&sandbox("none")), false)], Verdict::Skip, &["switched off"]);
+    one([service::sandbox(Some(&sandbox("")), true)], Verdict::Skip, &["no daemon"]);
+    one([service::sandbox(None, true)], Verdict::Skip, &["no daemon"]);
 }
 
 // --- drift ---------------------------------------------------------------------------------------------------------

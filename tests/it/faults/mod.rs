@@ -13,6 +13,7 @@ mod scene;
 mod database;
 mod files;
 mod lifecycle;
+mod rebuild;
 mod removal;
 mod roots;
 mod saves;
