@@ -179,11 +179,7 @@ impl From<&Group> for GroupValue {
 
 impl From<&TagDefinition> for TagValue {
     fn from(tag: &TagDefinition) -> Self {
-        Self {
-            name: tag.name.clone(),
-            color: tag.color.clone(),
-            description: Some(tag.description.clone()),
-        }
+        Self { name: tag.name.clone(), color: tag.color.clone(), description: Some(tag.description.clone()) }
     }
 }
 
@@ -289,4 +285,6 @@ pub struct TagEdit {
     pub name: Option<String>,
     /// `color`; empty means NULL.
     pub color: Option<String>,
+    /// `slug`: a file gives the tag of this name another one.
+    pub slug: Option<String>,
 }

@@ -1,0 +1,1 @@
+//! The rules about tag definitions, one by one.
