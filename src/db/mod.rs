@@ -19,6 +19,7 @@ mod entity;
 mod error;
 pub mod format;
 mod load;
+mod owned;
 mod schema;
 mod sync;
 
@@ -32,9 +33,11 @@ use tokio::time::{Instant, sleep};
 pub use changes::RECHECKS;
 pub use connect::FileId;
 pub use error::{DbError, Result};
+pub use owned::Owned;
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 
+pub(crate) use changes::Versions as Stand;
 use changes::{Versions, versions};
 use connect::{LOCK_RETRY, Pinned};
 

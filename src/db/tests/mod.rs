@@ -4,6 +4,7 @@ mod applying;
 mod loading;
 mod neighbours;
 mod opening;
+mod owned;
 
 use std::path::{Path, PathBuf};
 
