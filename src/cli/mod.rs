@@ -4,9 +4,11 @@
 //! into exit codes. Nothing below it prints to standard output or ends the process.
 
 mod config;
+mod conflicts;
 mod context;
 mod demo;
 mod exit;
+mod history;
 mod inspect;
 mod output;
 mod problems;
@@ -52,6 +54,8 @@ enum Command {
     Status(status::StatusArgs),
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
+    Conflicts(conflicts::ConflictsArgs),
+    History(history::HistoryArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
@@ -83,6 +87,8 @@ impl Command {
             Self::Status(args) => status::run(args, context),
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),
+            Self::Conflicts(args) => conflicts::run(args, context),
+            Self::History(args) => history::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::protocol::{
-    Collection, Database, Halt, Problems, Reconciled, State, Status, Synced, VERSION, Watching,
+    Collection, Database, DatabaseOnly, Halt, Problems, Reconciled, State, Status, Synced, VERSION, Watching,
 };
 use crate::domain::model::{Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -51,6 +51,10 @@ pub struct Findings {
     pub pending_removals: usize,
     /// Everything that is wrong with the files, or between files and database.
     pub problems: Vec<Problem>,
+    /// Conflicts that wait for a decision.
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to.
+    pub database_only: Vec<DatabaseOnly>,
     /// The cache database.
     pub database: Database,
     /// What it took.
@@ -154,6 +158,8 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            conflicts: findings.conflicts,
+            database_only: findings.database_only,
         }
     }
 
@@ -171,6 +177,7 @@ pub(super) fn synced(findings: &Findings) -> Synced {
         pending_removals: findings.pending_removals,
         halts: findings.halts.iter().map(halt).collect(),
         problems: findings.problems.len(),
+        conflicts: findings.conflicts,
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, Findings};
 use crate::config::Config;
+use crate::control::Review;
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::ArtifactId;
 
@@ -17,6 +18,7 @@ enum Job {
     CheckCache,
     Configure(Box<Config>),
     Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
+    Review(Review),
 }
 
 /// What comes back.
@@ -96,6 +98,10 @@ impl Worker {
         self.send(Job::Configure(Box::new(config)));
     }
 
+    pub(in crate::daemon) fn review(&self, review: Review) {
+        self.send(Job::Review(review));
+    }
+
     pub(in crate::daemon) fn confirm(&self, collection: String, artifacts: BTreeSet<ArtifactId>) {
         self.send(Job::Confirm { collection, artifacts });
     }
@@ -110,7 +116,12 @@ async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deli
                 deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
                 engine.persist().await;
             }
-            Job::CheckCache => deliver(Answer::CacheChecked { changed: engine.cache_changed().await }),
+            Job::CheckCache => {
+                let changed = engine.check_cache().await;
+                deliver(Answer::CacheChecked { changed });
+                engine.keep_replaced().await;
+            }
+            Job::Review(review) => engine.review(review).await,
             Job::Configure(config) => engine.configure(*config),
             Job::Confirm { collection, artifacts } => {
                 if let Err(error) = engine.confirm(collection, artifacts).await {
