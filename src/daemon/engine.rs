@@ -237,6 +237,9 @@ impl Engine {
         let exchanged = self.exchange(&mut scanned, all_rows).await;
         self.keep_replaced().await;
         exchanged?;
+        if self.take_made_collection() {
+            self.apply(&scanned.desired, &Scope::All, findings).await?;
+        }
         match followed.held_up {
             // What is left is touched again, and followed, at the next look.
             Some(why) => Err(Stop::new(Setback::Transient, why)),
@@ -283,10 +286,12 @@ impl Engine {
             let memory = &self.memory;
             let mut decision = Decision::default();
             let mut removed = BTreeSet::new();
+            let mut made = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
             let applied = cache
                 .sync(scope, Utc::now().naive_utc(), |actual| {
                     decision = plan::plan(desired, actual, scope, memory);
+                    made |= !decision.plan.new_artifacts.is_empty();
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
                     std::mem::take(&mut decision.plan)
                 })
@@ -295,7 +300,10 @@ impl Engine {
                 Ok(applied) => applied,
                 Err(error) => return Err(self.give_up_cache(error)),
             };
-            findings.reconciled.rows = applied.rows as u64;
+            findings.reconciled.rows += applied.rows as u64;
+            if made {
+                self.note_artifacts_made();
+            }
             findings.cost.transactions = applied.transactions;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);

@@ -46,12 +46,18 @@ pub(super) struct Exchange {
     pub(super) conflicts: Vec<KeptConflict<Conflict>>,
     /// What the manifests say.
     files: BTreeMap<String, Seen>,
-    /// Manifests whose sections have changed since they were last merged.
+    /// Manifests whose sections have changed since they were last merged, or could not be written then.
     changed: BTreeSet<String>,
+    /// Manifests that were in doubt when the others were last merged.
+    left_out: BTreeSet<String>,
+    /// Whether artifacts have got rows since: they may be members of groups.
+    artifacts_made: bool,
     /// Where the database stood when the last exchange came to its end.
     settled: Option<Stand>,
     problems: BTreeMap<String, Vec<Problem>>,
     database_only: Vec<DatabaseOnly>,
+    /// Whether a DB collection was made that has no artifacts yet.
+    made_collection: bool,
     /// Texts that were replaced, with their collections; the history wants them.
     replaced: Vec<(String, Vec<u8>)>,
 }
@@ -172,13 +178,27 @@ impl Engine {
     /// side may. `scanned` is brought up to date with what was written.
     pub(super) async fn exchange(&mut self, scanned: &mut Scanned, database: bool) -> Result<(), Stop> {
         self.exchange.note(scanned);
+        let is_back = |directory: &String| mergeable(scanned, directory);
         if self.exchange.changed.is_empty()
+            && !self.exchange.artifacts_made
+            && !self.exchange.left_out.iter().any(is_back)
             && let (Some(settled), Some(cache)) = (self.exchange.settled, &self.cache)
             && (!database || cache.stands_at(settled).await?)
         {
             return Ok(());
         }
         self.exchange_in_rounds(scanned, &[]).await
+    }
+
+    /// Artifacts have got rows.
+    pub(super) fn note_artifacts_made(&mut self) {
+        self.exchange.artifacts_made = true;
+    }
+
+    /// Whether a DB collection has been made since this was last asked: then every row has to be compared again, because
+    /// the directory's artifacts belong into it.
+    pub(super) fn take_made_collection(&mut self) -> bool {
+        std::mem::take(&mut self.exchange.made_collection)
     }
 
     /// Tell what the last exchange found.
@@ -209,17 +229,10 @@ impl Engine {
     async fn exchange_in_rounds(&mut self, scanned: &mut Scanned, theirs: &[Conflict]) -> Result<(), Stop> {
         for _ in 0..ROUNDS {
             let named = self.exchange.named();
-            let directories: BTreeSet<String> = scanned
-                .desired
-                .collections
-                .iter()
-                .filter(|(name, collection)| {
-                    // Of a manifest in doubt the last good reading is known, but that is not what is in place.
-                    matches!(collection.doubt, None | Some(Doubt::Unnamed))
-                        && self.exchange.files.contains_key(*name)
-                })
-                .map(|(name, _)| name.clone())
-                .collect();
+            let (directories, left_out): (BTreeSet<String>, BTreeSet<String>) =
+                self.exchange.files.keys().cloned().partition(|directory| mergeable(scanned, directory));
+            self.exchange.left_out = left_out;
+            self.exchange.artifacts_made = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
             let owned = cache.load_owned(&directories, &named).await;
             let owned = owned.map_err(|error| self.give_up_cache(error))?;
@@ -228,6 +241,7 @@ impl Engine {
                 Round::Again => {}
             }
         }
+        self.exchange.settled = None;
         Err(Stop::new(Setback::Transient, "groups and tags are being changed by others all the time"))
     }
 
@@ -279,13 +293,14 @@ impl Engine {
             Err(error) => return Err(self.give_up_cache(error)),
         }
         self.tell(&merged, &edits, &new_collections);
+        self.exchange.made_collection |= !new_collections.is_empty();
         self.exchange.problems.clear();
         for directory in &owned.odd {
             let why = "its groups or tags in the database hold values that are none; they are left alone";
             let problem = Problem::new(super::follow::manifest_of(directory), why);
             self.exchange.problems.entry(directory.clone()).or_default().push(problem);
         }
-        self.exchange.changed.retain(|directory| written.failed.contains_key(directory));
+        self.exchange.changed = written.failed.keys().cloned().collect();
         for (directory, mut merged) in merged {
             if let Some(why) = written.failed.get(&directory) {
                 merged.problems.push(Problem::new(super::follow::manifest_of(&directory), why));
@@ -415,6 +430,9 @@ impl Engine {
     /// so a failure costs the knowledge of who changed what until then, and no value.
     async fn agree(&mut self, directory: &str, merged: &Merged) {
         let at_ms = Utc::now().timestamp_millis();
+        if let Some(seen) = self.exchange.files.get_mut(directory) {
+            seen.by_hand = false;
+        }
         let seen = self.exchange.remember(directory, &merged.seen);
         let known: BTreeSet<&str> = self.exchange.conflicts.iter().map(|kept| kept.id.as_str()).collect();
         let conflicts: BTreeMap<String, Conflict> = merged
@@ -505,6 +523,13 @@ struct Written {
     failed: BTreeMap<String, String>,
     /// Why one was not, if that passes by itself.
     held_up: Option<String>,
+}
+
+/// Whether the manifest's sections are a side. Of a manifest in doubt the last good reading is known, but that is not
+/// what is in place.
+fn mergeable(scanned: &Scanned, directory: &str) -> bool {
+    let collection = scanned.desired.collections.get(directory);
+    collection.is_some_and(|collection| matches!(collection.doubt, None | Some(Doubt::Unnamed)))
 }
 
 fn manifest_alone() -> Dirt {
