@@ -3,6 +3,7 @@
 //! What this module does not do: anything a command is about. It parses, calls, prints and turns results
 //! into exit codes. Nothing below it prints to standard output or ends the process.
 
+mod completions;
 mod config;
 mod conflicts;
 mod context;
@@ -10,6 +11,7 @@ mod demo;
 mod exit;
 mod history;
 mod inspect;
+mod man;
 mod output;
 mod problems;
 mod resume;
@@ -59,6 +61,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -92,6 +96,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
             Self::Demo(args) => demo::run(args, context),
         }
     }

@@ -90,13 +90,26 @@ fn render(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
     if status.problems > 0 {
         writeln!(out, "problems   {} (`skillmeatd problems` lists them)", status.problems)?;
     }
+    match (&status.sandbox.detail, status.sandbox.writable.len()) {
+        (None, 0) => {}
+        (None, places) => {
+            writeln!(
+                out,
+                "sandbox    {}: only {places} directories can be written in",
+                status.sandbox.enforced
+            )?;
+        }
+        (Some(detail), _) => writeln!(out, "sandbox    {}: {detail}", status.sandbox.enforced)?,
+    }
     writeln!(out, "daemon     skillmeatd {}, pid {}, since {}", status.version, status.pid, status.started_at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{Collection, Database, DatabaseOnly, Halt, Reconciled, Watching};
+    use crate::control::protocol::{
+        Collection, Database, DatabaseOnly, Halt, Reconciled, Sandbox, Watching,
+    };
 
     #[test]
     fn one_screen_says_what_is_true_and_what_to_do() {
@@ -130,6 +143,11 @@ mod tests {
             problems: 1,
             conflicts: 2,
             database_only: vec![DatabaseOnly { id: "5f".into(), name: "../work".into() }],
+            sandbox: Sandbox {
+                enforced: "full".into(),
+                detail: None,
+                writable: vec!["/home/u/.skillmeat/cache".into(), "/home/u/.skillmeat/collections".into()],
+            },
         };
         let mut text = Vec::new();
         render(&mut text, &status).unwrap();
@@ -145,6 +163,7 @@ mod tests {
              database   collection \"../work\" (5f) has groups and no directory; they stay in the database\n\
              conflicts  2 (`skillmeatd conflicts list` shows them)\n\
              problems   1 (`skillmeatd problems` lists them)\n\
+             sandbox    full: only 2 directories can be written in\n\
              daemon     skillmeatd 0.1.0, pid 7, since 2026-01-01T00:00:00.000Z\n"
         );
     }

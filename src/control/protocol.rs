@@ -47,6 +47,9 @@ pub struct Status {
     /// DB collections with groups that no directory belongs to: their groups stay in the database alone.
     #[serde(default)]
     pub database_only: Vec<DatabaseOnly>,
+    /// What the system keeps the daemon from.
+    #[serde(default)]
+    pub sandbox: Sandbox,
 }
 
 /// A DB collection that no directory belongs to.
@@ -56,6 +59,17 @@ pub struct DatabaseOnly {
     pub id: String,
     /// Its name.
     pub name: String,
+}
+
+/// What the system keeps the thread that writes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// `full`, `partial` or `none`; empty until the daemon has begun to work.
+    pub enforced: String,
+    /// Why not `full`.
+    pub detail: Option<String>,
+    /// The directories in which, and below which, files can be written. Nothing else can.
+    pub writable: Vec<String>,
 }
 
 /// The daemon's state in one word.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::protocol::{
-    Collection, Database, DatabaseOnly, Halt, Problems, Reconciled, State, Status, Synced, VERSION, Watching,
+    Collection, Database, DatabaseOnly, Halt, Problems, Reconciled, Sandbox, State, Status, Synced, VERSION,
+    Watching,
 };
 use crate::domain::model::{Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -84,6 +85,7 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    pub(super) sandbox: Sandbox,
     /// Since when a reconcile has been under way.
     busy_since: Option<Instant>,
 }
@@ -94,7 +96,8 @@ const LONG: Duration = Duration::from_secs(1);
 impl Board {
     pub(super) fn new(root: String, started_at: DateTime<Utc>) -> Self {
         let watching = Watching { mode: "events".into(), ..Watching::default() };
-        Self { root, started_at, watching, last: None, findings: None, busy_since: None }
+        let sandbox = Sandbox::default();
+        Self { root, started_at, watching, last: None, findings: None, sandbox, busy_since: None }
     }
 
     /// Note how much is watched; the mode that follows from it.
@@ -160,6 +163,7 @@ impl Board {
             problems: findings.problems.len(),
             conflicts: findings.conflicts,
             database_only: findings.database_only,
+            sandbox: self.sandbox.clone(),
         }
     }
 
