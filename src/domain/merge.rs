@@ -105,15 +105,16 @@ pub fn merge(input: &Input<'_>) -> Merged {
 #[must_use]
 pub fn resolve(input: &Input<'_>, theirs: &[&Conflict]) -> Merged {
     let (groups_digest, tags_digest) = spelling::digests(input.file);
-    let is_stale = |digest: &String, base: String, seen: &[String]| {
-        !input.by_hand && *digest != base && seen.contains(digest)
+    let is_stale = |digest: &String, agreed: fn(&Agreed) -> &String, seen: &[String]| {
+        let is_other = |base| !agreed(base).is_empty() && agreed(base) != digest;
+        !input.by_hand && input.base.is_some_and(is_other) && seen.contains(digest)
     };
+    let is_stale_groups = is_stale(&groups_digest, |base| &base.groups_digest, input.seen_groups);
+    let is_stale_tags = is_stale(&tags_digest, |base| &base.tags_digest, input.seen_tags);
     let mut merged = Merged { agreed: input.base.cloned().unwrap_or_default(), ..Merged::default() };
     merged.agreed.epoch = input.db.epoch.clone();
     let mut problems = Vec::new();
 
-    let is_stale_tags =
-        input.base.is_some_and(|base| is_stale(&tags_digest, digest_tags(&base.tags), input.seen_tags));
     let tags = definitions::merge(
         input,
         is_stale_tags,
@@ -126,19 +127,29 @@ pub fn resolve(input: &Input<'_>, theirs: &[&Conflict]) -> Merged {
     merged.agreed.tags = tags.agreed;
 
     if input.db.groups.is_some() {
-        let is_stale_groups = input
-            .base
-            .is_some_and(|base| is_stale(&groups_digest, digest_groups(&base.groups), input.seen_groups));
         merge_groups(input, is_stale_groups, theirs, &mut merged, &mut problems);
-    } else if let Some(base) = input.base {
+    } else {
         // Nothing is known about the groups now, so the agreement about them stays as it was.
-        merged.agreed.epoch.collection.clone_from(&base.epoch.collection);
+        merged.agreed.epoch.collection = input.base.and_then(|base| base.epoch.collection.clone());
     }
 
-    for (section, read, written) in [
-        (GROUPS, groups_digest, merged.file.groups.as_ref().map(digest_groups)),
-        (TAG_DEFINITIONS, tags_digest, merged.file.tags.as_ref().map(digest_tags)),
+    for (section, read, written, agreed) in [
+        (
+            GROUPS,
+            groups_digest,
+            merged.file.groups.as_ref().map(digest_groups),
+            &mut merged.agreed.groups_digest,
+        ),
+        (
+            TAG_DEFINITIONS,
+            tags_digest,
+            merged.file.tags.as_ref().map(digest_tags),
+            &mut merged.agreed.tags_digest,
+        ),
     ] {
+        if section != GROUPS || input.db.groups.is_some() {
+            agreed.clone_from(written.as_ref().unwrap_or(&read));
+        }
         merged.seen.push((section, read));
         merged.seen.extend(written.map(|digest| (section, digest)));
     }

@@ -150,7 +150,12 @@ impl Sides {
             }
         }
         if is_stale {
-            sides.file = sides.base.clone();
+            for (slug, tag) in std::mem::replace(&mut sides.file, sides.base.clone()) {
+                let is_taken = |(other, db): (&String, &TagValue)| other != &slug && db.name == tag.name;
+                if !sides.file.contains_key(&slug) && sides.db.iter().any(is_taken) {
+                    sides.unstorable.insert(slug, tag);
+                }
+            }
         } else if input.file.tags_incomplete {
             for (slug, tag) in &sides.base {
                 sides.file.entry(slug.clone()).or_insert_with(|| tag.clone());

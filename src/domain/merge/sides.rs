@@ -128,6 +128,8 @@ impl Sides {
         };
         let footing = match input.base {
             None => Footing::Nothing,
+            // What was agreed on then was the tags.
+            Some(base) if base.epoch.collection.is_none() => Footing::Nothing,
             Some(base) if base.epoch.same_collection(&input.db.epoch) => Footing::Agreed,
             Some(_) => Footing::NewDatabase,
         };

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn disputes(merged: &Merged) -> Vec<String> {
+pub(super) fn disputes(merged: &Merged) -> Vec<String> {
     let text = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
     merged
         .conflicts
@@ -12,7 +12,7 @@ fn disputes(merged: &Merged) -> Vec<String> {
 }
 
 #[track_caller]
-fn undisputed(merged: &Merged) {
+pub(super) fn undisputed(merged: &Merged) {
     assert_eq!(disputes(merged), Vec::<String>::new());
 }
 
@@ -199,10 +199,32 @@ fn a_directory_no_row_maps_to_is_left_alone() {
     assert!(merged.is_quiet());
     assert_eq!(merged.agreed.groups, groups("A : a"));
 
+    // An old copy comes back meanwhile.
+    let current = world.file.clone();
+    world.file.groups = Groups::default();
+    assert!(world.settle().is_quiet());
+    world.db.groups = Some(groups("A : a"));
+    world.db.epoch = epoch("first");
+    undisputed(&world.check("A : a", "A : a"));
+    assert_eq!(world.file, current);
+
     // The collection is made anew, as another row with the same name.
     world.set_db("");
     world.db.epoch.collection = Some("another".into());
     undisputed(&world.check("A : a", "A : a"));
+}
+
+#[test]
+fn a_directory_that_gets_its_first_row_is_seen_for_the_first_time() {
+    let mut world = World::new();
+    world.set_file("A color=blue : a\nB");
+    world.db.groups = None;
+    world.db.epoch.collection = None;
+    assert!(world.settle().is_quiet());
+    world.set_db("A color=rose : b");
+    world.db.epoch.collection = Some("a row".into());
+    let merged = world.check("A color=rose : b", "A color=rose : b");
+    assert_eq!(disputes(&merged).len(), 3);
 }
 
 #[test]
