@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::protocol::{
-    Collection, Database, Halt, Problems, Reconciled, Sandbox, State, Status, Synced, VERSION, Watching,
+    Collection, Database, DatabaseOnly, Halt, Problems, Reconciled, Sandbox, State, Status, Synced, VERSION,
+    Watching,
 };
 use crate::domain::model::{Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -51,6 +52,10 @@ pub struct Findings {
     pub pending_removals: usize,
     /// Everything that is wrong with the files, or between files and database.
     pub problems: Vec<Problem>,
+    /// Conflicts that wait for a decision.
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to.
+    pub database_only: Vec<DatabaseOnly>,
     /// The cache database.
     pub database: Database,
     /// What it took.
@@ -156,6 +161,8 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            conflicts: findings.conflicts,
+            database_only: findings.database_only,
             sandbox: self.sandbox.clone(),
         }
     }
@@ -174,6 +181,7 @@ pub(super) fn synced(findings: &Findings) -> Synced {
         pending_removals: findings.pending_removals,
         halts: findings.halts.iter().map(halt).collect(),
         problems: findings.problems.len(),
+        conflicts: findings.conflicts,
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, ConfigError, WatchMode};
 use crate::control::protocol::{Refusal, Resumed, Sandbox, Synced, VERSION};
-use crate::control::{Ask, server};
+use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
 use crate::domain::removal::HaltReason;
@@ -363,6 +363,12 @@ impl Daemon {
                 Ok(resumed) => return Some(self.demand(Wanted::Resumed(answer, resumed))),
                 Err(refusal) => drop(answer.send(Err(refusal))),
             },
+            Ask::Review(review) => {
+                let decides = matches!(review, Review::Resolve(..) | Review::Restore(..));
+                self.worker.review(review);
+                // What was decided is carried to the other side, and found out anew for `status`.
+                return decides.then_some(Event::Demand(ScanScope::All));
+            }
         }
         None
     }
