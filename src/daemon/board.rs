@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::protocol::{
-    Collection, Database, Halt, Problems, Reconciled, State, Status, Synced, VERSION, Watching,
+    Collection, Database, DatabaseOnly, Halt, Problems, Reconciled, Sandbox, State, Status, Synced, VERSION,
+    Watching,
 };
 use crate::domain::model::{Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -51,6 +52,10 @@ pub struct Findings {
     pub pending_removals: usize,
     /// Everything that is wrong with the files, or between files and database.
     pub problems: Vec<Problem>,
+    /// Conflicts that wait for a decision.
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to.
+    pub database_only: Vec<DatabaseOnly>,
     /// The cache database.
     pub database: Database,
     /// What it took.
@@ -80,6 +85,7 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    pub(super) sandbox: Sandbox,
     /// Since when a reconcile has been under way.
     busy_since: Option<Instant>,
 }
@@ -90,7 +96,8 @@ const LONG: Duration = Duration::from_secs(1);
 impl Board {
     pub(super) fn new(root: String, started_at: DateTime<Utc>) -> Self {
         let watching = Watching { mode: "events".into(), ..Watching::default() };
-        Self { root, started_at, watching, last: None, findings: None, busy_since: None }
+        let sandbox = Sandbox::default();
+        Self { root, started_at, watching, last: None, findings: None, sandbox, busy_since: None }
     }
 
     /// Note how much is watched; the mode that follows from it.
@@ -154,6 +161,9 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            conflicts: findings.conflicts,
+            database_only: findings.database_only,
+            sandbox: self.sandbox.clone(),
         }
     }
 
@@ -171,6 +181,7 @@ pub(super) fn synced(findings: &Findings) -> Synced {
         pending_removals: findings.pending_removals,
         halts: findings.halts.iter().map(halt).collect(),
         problems: findings.problems.len(),
+        conflicts: findings.conflicts,
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod checkup;
 pub mod dirty;
 pub mod edit;
 pub mod fingerprint;
@@ -14,6 +15,7 @@ pub mod frontmatter;
 pub mod hint;
 pub mod manifest;
 pub mod mapping;
+pub mod merge;
 pub mod model;
 pub mod owned;
 pub mod plan;
