@@ -5,6 +5,7 @@
 
 mod api;
 pub(crate) mod cache;
+mod groups;
 mod http;
 pub(crate) mod judge;
 mod scenario;
