@@ -107,9 +107,7 @@ fn render(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{
-        Collection, Database, DatabaseOnly, Halt, Reconciled, Sandbox, Watching,
-    };
+    use crate::control::protocol::{Collection, Database, DatabaseOnly, Halt, Reconciled, Sandbox, Watching};
 
     #[test]
     fn one_screen_says_what_is_true_and_what_to_do() {
