@@ -130,7 +130,7 @@ impl Engine {
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
             confirmed: state.confirmed().await.map_err(failed)?,
-            due: BTreeSet::new(),
+            ..Memory::default()
         };
         Ok(Self {
             scanner: Scanner::new(paths.root.clone(), scans.into_values().collect()),
