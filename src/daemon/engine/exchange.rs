@@ -59,7 +59,7 @@ pub(super) struct Exchange {
     /// Whether a DB collection was made that has no artifacts yet.
     made_collection: bool,
     /// Texts that were replaced, with their collections; the history wants them.
-    replaced: Vec<(String, Vec<u8>)>,
+    pub(super) replaced: Vec<(String, Vec<u8>)>,
 }
 
 /// A manifest's sections as last read.
@@ -158,7 +158,7 @@ impl Exchange {
 
 /// Why a manifest was not written.
 #[derive(Debug, thiserror::Error)]
-enum PatchError {
+pub(super) enum PatchError {
     /// The sections are not those that were merged.
     #[error("it was changed at this moment")]
     Moved,
