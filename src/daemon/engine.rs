@@ -277,6 +277,7 @@ impl Engine {
                 .sync(scope, Utc::now().naive_utc(), |actual| {
                     decision = plan::plan(desired, actual, scope, memory);
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
+                    findings.changed.add(&decision.plan.artifacts());
                     std::mem::take(&mut decision.plan)
                 })
                 .await;
