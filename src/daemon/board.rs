@@ -8,8 +8,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::events::Events;
 use crate::control::protocol::{
-    Applied, Collection, Database, Halt, NAMED, Problems, Reconciled, Refusal, State, Status, SyncRequest,
-    Synced, VERSION, Watching,
+    Applied, Collection, Database, Halt, NAMED, Problems, Reconciled, Refusal, Sandbox, State, Status,
+    SyncRequest, Synced, VERSION, Watching,
 };
 use crate::domain::model::{ArtifactId, Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -124,6 +124,7 @@ pub(super) struct Board {
     events: Events,
     /// The last reconcile that had begun when events were lost.
     lost_at: u64,
+    pub(super) sandbox: Sandbox,
     /// Since when a reconcile has been under way.
     busy_since: Option<Instant>,
 }
@@ -144,6 +145,7 @@ impl Board {
             events: Events::new(&epoch),
             epoch,
             lost_at: 0,
+            sandbox: Sandbox::default(),
             busy_since: None,
         }
     }
@@ -230,6 +232,7 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            sandbox: self.sandbox.clone(),
         }
     }
 
