@@ -107,9 +107,7 @@ fn render(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{
-        Collection, Database, DatabaseOnly, Halt, Reconciled, Sandbox, Watching,
-    };
+    use crate::control::protocol::{Collection, Database, DatabaseOnly, Halt, Reconciled, Sandbox, Watching};
 
     #[test]
     fn one_screen_says_what_is_true_and_what_to_do() {
@@ -118,6 +116,7 @@ mod tests {
             version: "0.1.0".into(),
             pid: 7,
             started_at: "2026-01-01T00:00:00.000Z".into(),
+            clock: "5f:3".into(),
             root: "/home/u/.skillmeat".into(),
             state: State::Halted,
             detail: None,

@@ -311,6 +311,7 @@ impl Engine {
                     decision = plan::plan(desired, actual, scope, memory);
                     made |= !decision.plan.new_artifacts.is_empty();
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
+                    findings.changed.add(&decision.plan.artifacts());
                     std::mem::take(&mut decision.plan)
                 })
                 .await;

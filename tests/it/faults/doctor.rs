@@ -18,6 +18,9 @@ use crate::child::{Finished, finish};
 use crate::daemon::{Daemon, binary};
 use crate::home::{Home, eventually};
 
+/// Makes a home unwell.
+type Plant = fn(&Home);
+
 /// Longest a checkup may take; one that waits for differences to last takes about ten seconds.
 const CHECKUP: Duration = Duration::from_secs(90);
 
@@ -200,7 +203,7 @@ fn rows_that_drifted() {
 
 #[test]
 fn databases_that_cannot_be_used() {
-    let plant: [(fn(&Home), &str); 3] = [
+    let plant: [(Plant, &str); 3] = [
         (|home| sql(home, "CREATE TABLE _alembic_tmp_artifacts (id)"), "half made"),
         (|home| sql(home, "DROP TABLE artifact_tags"), "lacks artifact_tags"),
         (
@@ -313,7 +316,7 @@ fn our_own_state() {
 
 #[test]
 fn collections_that_cannot_be_read() {
-    let plant: [(fn(&Home), &[(&str, &str, &str)]); 4] = [
+    let plant: [(Plant, &[(&str, &str, &str)]); 4] = [
         (
             |home| {
                 let text = read(&home.manifest("default")).replace("description = \"", "description = ");

@@ -208,7 +208,10 @@ async fn a_deleted_database_comes_back_complete() {
             ["[\"x\"]publicrose4"],
             "restarted: {restart}"
         );
-        assert_eq!(web.texts("SELECT slug || ifnull(color, '-') FROM tags ORDER BY slug"), ["free-", "hot#ff0000"]);
+        assert_eq!(
+            web.texts("SELECT slug || ifnull(color, '-') FROM tags ORDER BY slug"),
+            ["free-", "hot#ff0000"]
+        );
         assert_eq!(scene.text(), text, "the file has said so all along");
         // What is deleted in the new database is deleted.
         web.run("DELETE FROM groups WHERE name = 'Empty'");
@@ -233,7 +236,11 @@ async fn our_own_state_lost_and_the_database_too_the_file_is_enough() {
     assert_eq!(web.groups("default"), ["G: skill:a"]);
     assert_eq!(web.texts("SELECT color FROM tags"), ["#ff0000"]);
     assert_eq!(scene.text(), text);
-    assert!(findings.problems.iter().any(|problem| problem.message.contains("`gone`")), "{:?}", findings.problems);
+    assert!(
+        findings.problems.iter().any(|problem| problem.message.contains("`gone`")),
+        "{:?}",
+        findings.problems
+    );
 }
 
 #[tokio::test]
@@ -291,7 +298,8 @@ async fn names_that_lead_elsewhere_lead_nowhere() {
     let findings = scene.look(&ScanScope::All).await;
     let told: Vec<&str> = findings.database_only.iter().map(|only| only.name.as_str()).collect();
     assert_eq!(told, ["../default", "/etc", "default/../default", "default ", ".."]);
-    let listed: Vec<_> = fs::read_dir(&scene.paths.collections).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let listed: Vec<_> =
+        fs::read_dir(&scene.paths.collections).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(listed, ["default"]);
 }
 
@@ -301,7 +309,11 @@ async fn a_directory_whose_groups_have_no_collection_gets_one_unless_a_person_de
     let work = scene.paths.collections.join("work");
     fs::create_dir_all(work.join("skills/w")).unwrap();
     fs::write(work.join("skills/w/SKILL.md"), "---\ndescription: w\n---\n").unwrap();
-    let text = scene.text().replace("\"default\"", "\"work\"").replace("skills/a", "skills/w").replace("\"a\"", "\"w\"")
+    let text = scene
+        .text()
+        .replace("\"default\"", "\"work\"")
+        .replace("skills/a", "skills/w")
+        .replace("\"a\"", "\"w\"")
         + "\n[[groups]]\nname = \"W\"\nmembers = [\"skill:w\"]\n";
     fs::write(work.join("collection.toml"), &text).unwrap();
     scene.look(&ScanScope::All).await;
@@ -317,7 +329,11 @@ async fn a_directory_whose_groups_have_no_collection_gets_one_unless_a_person_de
     web.run("DELETE FROM collections WHERE id = 'work'");
     scene.settle().await;
     assert_eq!(web.texts("SELECT id FROM collections"), ["default"], "a person has deleted it");
-    assert_eq!(fs::read_to_string(work.join("collection.toml")).unwrap(), text, "and the file keeps its groups");
+    assert_eq!(
+        fs::read_to_string(work.join("collection.toml")).unwrap(),
+        text,
+        "and the file keeps its groups"
+    );
     scene.delete_database();
     let _ = scene.engine.reconcile(&ScanScope::nothing(), false).await;
     scene.settle().await;
@@ -335,7 +351,11 @@ async fn a_manifest_that_cannot_be_written_is_a_problem_until_it_can() {
     web.make_group("default", "G", &["skill:a"]);
     scene.engine.check_cache().await;
     let findings = scene.look(&ScanScope::All).await;
-    assert!(findings.problems.iter().any(|problem| problem.message.contains("hard links")), "{:?}", findings.problems);
+    assert!(
+        findings.problems.iter().any(|problem| problem.message.contains("hard links")),
+        "{:?}",
+        findings.problems
+    );
     assert_eq!(scene.text(), text);
     assert_eq!(web.groups("default"), ["G: skill:a"]);
     fs::remove_file(other_name).unwrap();
@@ -361,7 +381,10 @@ async fn a_killed_daemon_goes_on_where_it_was() {
     scene.engine = Engine::open(scene.paths.clone(), config(60_000)).await.unwrap();
     let findings = scene.look(&ScanScope::All).await;
     assert_eq!((findings.conflicts, findings.reconciled.rows), (0, 0));
-    assert_eq!((scene.groups(), web.groups("default")), (vec!["G: skill:b".to_owned()], vec!["G: skill:b".to_owned()]));
+    assert_eq!(
+        (scene.groups(), web.groups("default")),
+        (vec!["G: skill:b".to_owned()], vec!["G: skill:b".to_owned()])
+    );
 }
 
 #[tokio::test]
