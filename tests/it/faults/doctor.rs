@@ -20,6 +20,8 @@ use crate::home::{Home, eventually};
 
 /// Makes a home unwell.
 type Plant = fn(&Home);
+/// A line of the report: what is looked at, its state, and words of the message.
+type Complaint<'a> = (&'a str, &'a str, &'a str);
 
 /// Longest a checkup may take; one that waits for differences to last takes about ten seconds.
 const CHECKUP: Duration = Duration::from_secs(90);
@@ -316,7 +318,7 @@ fn our_own_state() {
 
 #[test]
 fn collections_that_cannot_be_read() {
-    let plant: [(Plant, &[(&str, &str, &str)]); 4] = [
+    let plant: [(Plant, &[Complaint]); 4] = [
         (
             |home| {
                 let text = read(&home.manifest("default")).replace("description = \"", "description = ");
