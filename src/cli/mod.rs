@@ -7,13 +7,17 @@ mod completions;
 mod config;
 mod conflicts;
 mod context;
+mod db;
 mod demo;
+mod doctor;
 mod exit;
 mod history;
 mod inspect;
 mod man;
 mod output;
+mod paint;
 mod problems;
+mod progress;
 mod resume;
 mod run;
 mod service;
@@ -47,7 +51,8 @@ const START: &str = "\
 Start here:
   skillmeatd demo         see it work, without touching your files
   skillmeatd sync --once  bring the database up to date, once
-  skillmeatd run          keep it up to date";
+  skillmeatd run          keep it up to date
+  skillmeatd doctor       find out what is wrong, and how to mend it";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -56,6 +61,8 @@ enum Command {
     Status(status::StatusArgs),
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
+    Doctor(doctor::DoctorArgs),
+    Db(db::DbArgs),
     Conflicts(conflicts::ConflictsArgs),
     History(history::HistoryArgs),
     Inspect(inspect::InspectArgs),
@@ -91,6 +98,8 @@ impl Command {
             Self::Status(args) => status::run(args, context),
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),
+            Self::Doctor(args) => doctor::run(args, context),
+            Self::Db(args) => db::run(args, context),
             Self::Conflicts(args) => conflicts::run(args, context),
             Self::History(args) => history::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),

@@ -116,6 +116,7 @@ mod tests {
             version: "0.1.0".into(),
             pid: 7,
             started_at: "2026-01-01T00:00:00.000Z".into(),
+            clock: "5f:3".into(),
             root: "/home/u/.skillmeat".into(),
             state: State::Halted,
             detail: None,

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
-use super::protocol::{Problems, Refusal, Resumed, Status, Synced};
+use super::protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
 use super::server::Resume;
 
 /// How long the daemon has to answer.
@@ -73,12 +73,22 @@ impl Client {
         self.call(Method::GET, "/v1/problems", Vec::new()).await
     }
 
-    /// Reconcile everything now, and wait for it.
+    /// Wait until everything that happened before is applied.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; when it takes longer than the request allows, [`ClientError::Refused`] with status 504.
+    pub async fn sync(&self, request: &SyncRequest) -> Result<Synced, ClientError> {
+        let body = serde_json::to_vec(request).map_err(|error| self.confused(error))?;
+        let patience = PATIENCE + Duration::from_millis(request.timeout_ms.unwrap_or(0));
+        self.call_for(patience, Method::POST, "/v1/sync", body).await
+    }
+
+    /// Whether the daemon's file watcher answers.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn sync(&self) -> Result<Synced, ClientError> {
-        self.call(Method::POST, "/v1/sync", Vec::new()).await
+    pub async fn probe(&self) -> Result<Probed, ClientError> {
+        self.call(Method::POST, "/v1/probe", Vec::new()).await
     }
 
     /// Let the removals of a halted collection happen.
@@ -144,9 +154,19 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await {
+        self.call_for(PATIENCE, method, path, body).await
+    }
+
+    async fn call_for<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(patience, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.confused(format!("none came within {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(self.confused(format!("none came within {} s", patience.as_secs()))),
         }
     }
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime};
 
 use chrono::Utc;
@@ -159,6 +160,13 @@ impl Engine {
     #[must_use]
     pub fn running_programs_on(mut self, runtime: tokio::runtime::Handle) -> Self {
         self.programs = Some(runtime);
+        self
+    }
+
+    /// Count progress in long work here.
+    #[must_use]
+    pub fn counting_in(mut self, progress: Arc<AtomicU64>) -> Self {
+        self.scanner = self.scanner.counting_in(progress);
         self
     }
 
@@ -317,6 +325,7 @@ impl Engine {
                     decision = plan::plan(desired, actual, scope, memory);
                     made |= !decision.plan.new_artifacts.is_empty();
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
+                    findings.changed.add(&decision.plan.artifacts());
                     std::mem::take(&mut decision.plan)
                 })
                 .await;
