@@ -119,6 +119,8 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    /// Where it listens besides the socket.
+    pub(super) http: Option<String>,
     /// Names this run of the daemon.
     epoch: String,
     events: Events,
@@ -142,6 +144,7 @@ impl Board {
             watching,
             last: None,
             findings: None,
+            http: None,
             events: Events::new(&epoch),
             epoch,
             lost_at: 0,
@@ -226,6 +229,7 @@ impl Board {
             root: self.root.clone(),
             state,
             detail,
+            http: self.http.clone(),
             watching: self.watching.clone(),
             database: findings.database,
             last_reconcile: self.last.clone(),
