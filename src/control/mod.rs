@@ -13,6 +13,7 @@ pub mod token;
 
 use tokio::sync::oneshot;
 
+use protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
 use protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
 
 /// A question to the daemon, with the place its answer goes to.
@@ -38,4 +39,24 @@ pub enum Ask {
         /// The answer.
         answer: oneshot::Sender<Result<Resumed, Refusal>>,
     },
+    /// Something to look through or to decide.
+    Review(Review),
+}
+
+/// Where the answer to a question goes, which may be refused.
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// Questions about what the daemon keeps for a person: conflicts, and the previous texts of manifests.
+#[derive(Debug)]
+pub enum Review {
+    /// What waits for a decision.
+    Conflicts(Reply<Conflicts>),
+    /// Decide conflicts.
+    Resolve(Resolve, Reply<Resolved>),
+    /// The previous texts of one collection's manifest, or of all.
+    History(Option<String>, Reply<History>),
+    /// One of them.
+    Show(Pick, Reply<VersionText>),
+    /// Put one of them back in place.
+    Restore(Pick, Reply<Restored>),
 }

@@ -3,6 +3,8 @@
 //! These types are a contract: fields are added, never renamed or removed, within [`VERSION`]. They are separate from
 //! the domain's types so that the core can change without breaking a script.
 
+pub mod review;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::model::Problem;
@@ -51,9 +53,24 @@ pub struct Status {
     pub halts: Vec<Halt>,
     /// Number of entries of `problems`.
     pub problems: usize,
+    /// Number of conflicts that wait for a decision.
+    #[serde(default)]
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to: their groups stay in the database alone.
+    #[serde(default)]
+    pub database_only: Vec<DatabaseOnly>,
     /// What the system keeps the daemon from.
     #[serde(default)]
     pub sandbox: Sandbox,
+}
+
+/// A DB collection that no directory belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseOnly {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// What the system keeps the thread that writes from.
@@ -197,6 +214,9 @@ pub struct Synced {
     pub halts: Vec<Halt>,
     /// Number of problems.
     pub problems: usize,
+    /// Number of conflicts that wait for a decision.
+    #[serde(default)]
+    pub conflicts: usize,
 }
 
 /// Rows that were written.

@@ -10,6 +10,7 @@ mod answer;
 mod asks;
 mod connections;
 mod guard;
+mod review;
 mod socket;
 mod v1;
 
@@ -33,6 +34,7 @@ pub(in crate::control) use v1::Resume;
 pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     Router::new()
         .merge(v1::routes())
+        .merge(review::routes())
         .fallback(answer::unknown)
         .method_not_allowed_fallback(answer::not_allowed)
         .layer(axum::middleware::map_response(sign))

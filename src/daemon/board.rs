@@ -8,8 +8,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::events::Events;
 use crate::control::protocol::{
-    Applied, Collection, Database, Halt, NAMED, Problems, Reconciled, Refusal, Sandbox, State, Status,
-    SyncRequest, Synced, VERSION, Watching,
+    Applied, Collection, Database, DatabaseOnly, Halt, NAMED, Problems, Reconciled, Refusal, Sandbox, State,
+    Status, SyncRequest, Synced, VERSION, Watching,
 };
 use crate::domain::model::{ArtifactId, Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -53,6 +53,10 @@ pub struct Findings {
     pub pending_removals: usize,
     /// Everything that is wrong with the files, or between files and database.
     pub problems: Vec<Problem>,
+    /// Conflicts that wait for a decision.
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to.
+    pub database_only: Vec<DatabaseOnly>,
     /// The cache database.
     pub database: Database,
     /// The artifacts whose rows were written.
@@ -236,6 +240,8 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            conflicts: findings.conflicts,
+            database_only: findings.database_only,
             sandbox: self.sandbox.clone(),
         }
     }
@@ -298,6 +304,7 @@ pub(super) fn synced(findings: &Findings) -> Synced {
         pending_removals: findings.pending_removals,
         halts: findings.halts.iter().map(halt).collect(),
         problems: findings.problems.len(),
+        conflicts: findings.conflicts,
     }
 }
 

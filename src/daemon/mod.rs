@@ -15,6 +15,7 @@ mod readiness;
 mod sandbox;
 mod told;
 mod waiting;
+mod watchdog;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,7 +30,7 @@ use tokio::task::JoinSet;
 use crate::config::{Config, ConfigError, WatchMode};
 use crate::control::protocol::{Refusal, Resumed, Sandbox, VERSION, What};
 use crate::control::token::Token;
-use crate::control::{Ask, server};
+use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
 use crate::domain::removal::HaltReason;
@@ -41,6 +42,7 @@ use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
 use told::Told;
 use waiting::{Waiting, Wanted};
+use watchdog::{Part, Verdict, Watchdog};
 
 pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
@@ -126,6 +128,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     })?;
 
     let watcher = watcher(&paths, config.watch.mode, &inputs).map_err(start("the file watcher"))?;
+    let readiness = Readiness::of_process();
+    let allowed = readiness.watchdog();
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
     let mut board = Board::new(paths.root.display().to_string(), Utc::now());
     board.http = http.map(|address| address.to_string());
@@ -143,7 +147,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         reload,
         waiting: Waiting::default(),
         told: Told::default(),
-        readiness: Readiness::of_process(),
+        watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
+        readiness,
     };
     let ended = daemon.run().await;
     drop(servers);
@@ -197,6 +202,8 @@ struct Daemon {
     waiting: Waiting,
     told: Told,
     readiness: Readiness,
+    /// With the time the service manager allows between two signs of life.
+    watchdog: Option<(Watchdog, Duration)>,
 }
 
 impl Daemon {
@@ -212,7 +219,8 @@ impl Daemon {
                     return Ok(());
                 }
             }
-            let due = self.reactor.deadline().into_iter().chain(last_moment).min();
+            let look = self.watchdog.as_ref().map(|(watchdog, _)| watchdog.due());
+            let due = self.reactor.deadline().into_iter().chain(last_moment).chain(look).min();
             tokio::select! {
                 input = self.inbox.recv() => match input {
                     Some(input) => event = self.take(input)?,
@@ -220,6 +228,7 @@ impl Daemon {
                 },
                 () = sleep_until(due) => event = Some(Event::Wake),
             }
+            self.look_after_the_parts();
             if last_moment.is_some_and(|moment| moment <= Instant::now()) {
                 tracing::warn!(grace = ?self.grace, "stopping with work left; it is done at the next start");
                 self.worker.abandon();
@@ -288,6 +297,10 @@ impl Daemon {
                 self.confined(sandbox);
                 None
             }
+            Input::Worker(Answer::Alive) => {
+                self.sign_of_life(Part::Worker);
+                None
+            }
             Input::Worker(Answer::CacheChecked { changed }) => Some(Event::CacheChecked { changed }),
             Input::Worker(Answer::Reconciled { revision, findings, look_again }) => {
                 Some(self.reconciled(revision, *findings, look_again))
@@ -295,7 +308,7 @@ impl Daemon {
             Input::Ask(ask) => self.answer(ask),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
-                self.readiness.stopping();
+                self.readiness.stopping(self.grace);
                 Some(Event::Terminate)
             }
             Input::Signal(Signal::Reload) => {
@@ -314,6 +327,32 @@ impl Daemon {
         self.board.found(findings);
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
+    }
+
+    fn sign_of_life(&mut self, part: Part) {
+        if let Some((watchdog, _)) = &mut self.watchdog {
+            watchdog.alive(part, Instant::now());
+        }
+    }
+
+    /// If it is time: judge the signs of life, tell the service manager, and ask for more.
+    fn look_after_the_parts(&mut self) {
+        let now = Instant::now();
+        let Some((watchdog, allowed)) = self.watchdog.as_mut().filter(|(watchdog, _)| watchdog.due() <= now)
+        else {
+            return;
+        };
+        match watchdog.look(self.worker.progress(), now) {
+            Verdict::Alive => self.readiness.alive(*allowed),
+            Verdict::Doubtful => tracing::debug!(round = watchdog.round(), "a sign of life is overdue"),
+            Verdict::Dead(part) => {
+                let why = format!("{part} has given no sign of life for {} s", allowed.as_secs());
+                tracing::error!("{why}; the service manager is to start the daemon anew");
+                self.readiness.wedged(&why);
+            }
+        }
+        self.worker.ask();
+        self.sign_of_life(Part::Watcher);
     }
 
     fn confined(&mut self, sandbox: Sandbox) {
@@ -354,6 +393,12 @@ impl Daemon {
                 }
                 Err(refusal) => drop(answer.send(Err(refusal))),
             },
+            Ask::Review(review) => {
+                let decides = matches!(review, Review::Resolve(..) | Review::Restore(..));
+                self.worker.review(review);
+                // What was decided is carried to the other side, and found out anew for `status`.
+                return decides.then_some(Event::Demand(ScanScope::All));
+            }
         }
         None
     }
