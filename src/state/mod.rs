@@ -10,6 +10,7 @@
 mod agreements;
 mod error;
 mod history;
+mod integrity;
 mod open;
 mod records;
 mod sets;
@@ -23,6 +24,7 @@ use sea_orm::{
 pub use agreements::{Agreement, KEPT_DIGESTS, KeptConflict};
 pub use error::{Result, StateError};
 pub use history::{KEPT_PER_COLLECTION, Kept};
+pub use integrity::{Integrity, integrity};
 pub use records::ScanKey;
 
 /// The name of the file in the state directory.

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, EngineError, Findings};
 use crate::config::Config;
+use crate::control::Review;
 use crate::control::protocol::Sandbox;
 use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
@@ -23,6 +24,7 @@ enum Job {
     CheckCache,
     Configure(Box<Config>),
     Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
+    Review(Review),
 }
 
 /// What comes back.
@@ -152,6 +154,10 @@ impl Worker {
         self.send(Job::Configure(Box::new(config)));
     }
 
+    pub(in crate::daemon) fn review(&self, review: Review) {
+        self.send(Job::Review(review));
+    }
+
     pub(in crate::daemon) fn confirm(&self, collection: String, artifacts: BTreeSet<ArtifactId>) {
         self.send(Job::Confirm { collection, artifacts });
     }
@@ -266,7 +272,12 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
             deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
             engine.persist().await;
         }
-        Job::CheckCache => deliver(Answer::CacheChecked { changed: engine.cache_changed().await }),
+        Job::CheckCache => {
+            let changed = engine.check_cache().await;
+            deliver(Answer::CacheChecked { changed });
+            engine.keep_replaced().await;
+        }
+        Job::Review(review) => engine.review(review).await,
         Job::Configure(config) => engine.configure(*config),
         Job::Confirm { collection, artifacts } => {
             if let Err(error) = engine.confirm(collection, artifacts).await {

@@ -9,7 +9,7 @@ use super::daemon::{Daemon, Phase, Running};
 use super::database::{Cache, Library, User};
 use super::drift::Drift;
 use super::files::{Collection, Home};
-use super::service::{Confinement, Service, Unit};
+use super::service::{Sandbox, Service, Unit};
 use super::system::{Private, Socket, Space, State, StateDatabase};
 use super::watches::{Told, Watches};
 use super::*;
@@ -32,13 +32,7 @@ fn one(findings: impl IntoIterator<Item = Finding>, verdict: Verdict, words: &[&
 }
 
 fn healthy_collection() -> Collection {
-    Collection {
-        name: "work".into(),
-        said_name: Some("work".into()),
-        artifacts: 3,
-        writable: true,
-        ..Collection::default()
-    }
+    Collection { name: "work".into(), artifacts: 3, writable: true, ..Collection::default() }
 }
 
 fn healthy_told() -> Told {
@@ -118,7 +112,7 @@ fn a_healthy_machine_has_nothing_to_complain_of() {
     all.extend(watches::watching(&healthy_watches(), Some(&healthy_told())));
     all.push(watches::table(&healthy_watches()));
     all.extend(service::service(&installed(healthy_unit()), Some(7), "ann"));
-    all.push(service::sandbox(Some(Confinement { no_new_privileges: true, ..Confinement::default() })));
+    all.push(service::sandbox(Some(&Sandbox { enforced: "full".into(), detail: None, places: 4 }), true));
     all.extend(database::identity("/d", &Cache::Usable("made by SkillMeat".into()), Some(&[])));
     all.push(database::users(&[User { name: "uvicorn".into(), pid: 9, current: true }], Some(7)));
     all.push(database::elsewhere(&[]));
@@ -164,11 +158,6 @@ fn faults_of_collections() {
     };
     one(with(unreadable), Verdict::Fail, &["m:4:2: not TOML", "mend"]);
     one(with(|it| it.problems = vec![Problem::new("p", "odd")]), Verdict::Warn, &["p: odd"]);
-    one(
-        with(|it| it.said_name = Some("play".into())),
-        Verdict::Warn,
-        &["second directory, collections/play", "name = \"work\""],
-    );
     one(with(|it| it.writable = false), Verdict::Warn, &["cannot be written", "chmod"]);
     one(with(|it| it.locked_by = Some("vi (pid 4)".into())), Verdict::Warn, &["vi (pid 4)", "lock"]);
     one(with(|it| it.strays = vec![".x.tmp".into()]), Verdict::Warn, &["1 temporary file", ".x.tmp"]);
@@ -373,8 +362,13 @@ fn faults_of_the_service() {
         Verdict::Skip,
         &["no systemd"],
     );
-    one([service::sandbox(Some(Confinement::default()))], Verdict::Warn, &["may gain rights"]);
-    one([service::sandbox(None)], Verdict::Skip, &["nothing confines"]);
+    let sandbox =
+        |enforced: &str| Sandbox { enforced: enforced.into(), detail: Some("no Landlock".into()), places: 0 };
+    one([service::sandbox(Some(&sandbox("none")), true)], Verdict::Warn, &["no Landlock", "5.13"]);
+    one([service::sandbox(Some(&sandbox("partial")), true)], Verdict::Warn, &["partly"]);
+    one([service::sandbox(Some(&sandbox("none")), false)], Verdict::Skip, &["switched off"]);
+    one([service::sandbox(Some(&sandbox("")), true)], Verdict::Skip, &["no daemon"]);
+    one([service::sandbox(None, true)], Verdict::Skip, &["no daemon"]);
 }
 
 // --- drift ---------------------------------------------------------------------------------------------------------
