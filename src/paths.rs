@@ -175,6 +175,14 @@ impl Paths {
     }
 }
 
+impl Paths {
+    /// The directory whose events tell how far the file watcher has come; inside [`Paths::runtime_dir`].
+    #[must_use]
+    pub fn cookies(&self) -> PathBuf {
+        self.runtime_dir.join("cookies")
+    }
+}
+
 const SOCKET_NAME: &str = "control.sock";
 
 fn home(environment: &Environment) -> Result<PathBuf, PathsError> {

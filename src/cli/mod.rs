@@ -5,11 +5,13 @@
 
 mod completions;
 mod config;
+mod conflicts;
 mod context;
 mod db;
 mod demo;
 mod doctor;
 mod exit;
+mod history;
 mod inspect;
 mod man;
 mod output;
@@ -61,6 +63,8 @@ enum Command {
     Resume(resume::ResumeArgs),
     Doctor(doctor::DoctorArgs),
     Db(db::DbArgs),
+    Conflicts(conflicts::ConflictsArgs),
+    History(history::HistoryArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
@@ -96,6 +100,8 @@ impl Command {
             Self::Resume(args) => resume::run(args, context),
             Self::Doctor(args) => doctor::run(args, context),
             Self::Db(args) => db::run(args, context),
+            Self::Conflicts(args) => conflicts::run(args, context),
+            Self::History(args) => history::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),

@@ -20,6 +20,7 @@ pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 use source::Setting;
 pub use source::{ConfigFile, Flag, Sources};
+pub use value::parse_duration;
 
 /// Every setting, resolved. Field `a.b` is the key `a.b` of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -74,6 +74,14 @@ pub(super) fn duration(raw: &Raw, range: &RangeInclusive<Duration>) -> Result<Du
     }
 }
 
+/// [`duration`], of a flag that is no setting.
+///
+/// # Errors
+/// When it is none, or not in `range`; the text is the end of a sentence.
+pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    duration(&Raw::Word(text.to_owned()), range)
+}
+
 /// The shortest spelling that [`duration`] reads back.
 pub(super) fn show_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();

@@ -7,6 +7,7 @@
 
 mod answer;
 mod asks;
+mod review;
 mod socket;
 mod v1;
 
@@ -25,6 +26,7 @@ pub(in crate::control) use v1::Resume;
 pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     Router::new()
         .merge(v1::routes())
+        .merge(review::routes())
         .fallback(answer::unknown)
         .method_not_allowed_fallback(answer::not_allowed)
         .with_state(Asks::new(asks))

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime};
 
 use chrono::Utc;
@@ -29,10 +30,13 @@ use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
 mod database;
+mod exchange;
 mod follow;
 mod remember;
+mod review;
 mod worker;
 
+use exchange::Exchange;
 use remember::Unsaved;
 pub(super) use worker::{Answer, StartError, Worker};
 
@@ -71,6 +75,7 @@ pub struct Engine {
     /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
+    exchange: Exchange,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -122,6 +127,7 @@ impl Engine {
         let state = opened.state;
         let scans: BTreeMap<ScanKey, CachedArtifact> = state.scans().await.map_err(failed)?;
         let bases = follow::load(&state).await.map_err(failed)?;
+        let exchange = Exchange::load(&state).await.map_err(failed)?;
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
             confirmed: state.confirmed().await.map_err(failed)?,
@@ -142,6 +148,7 @@ impl Engine {
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            exchange,
         })
     }
 
@@ -149,6 +156,13 @@ impl Engine {
     #[must_use]
     pub fn running_programs_on(mut self, runtime: tokio::runtime::Handle) -> Self {
         self.programs = Some(runtime);
+        self
+    }
+
+    /// Count progress in long work here.
+    #[must_use]
+    pub fn counting_in(mut self, progress: Arc<AtomicU64>) -> Self {
+        self.scanner = self.scanner.counting_in(progress);
         self
     }
 
@@ -194,6 +208,7 @@ impl Engine {
             Ok(()) => {}
             Err(stop) => findings.setback = Some((stop.setback, stop.why)),
         }
+        self.tell_exchange(&mut findings);
         findings.database = self.database.clone();
         findings.problems.extend(self.notices.iter().cloned());
         findings.problems.sort();
@@ -222,7 +237,7 @@ impl Engine {
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
-        let scope = self.rows_to_compare(all_rows, scanned.touched).await?;
+        let scope = self.rows_to_compare(all_rows, scanned.touched.clone()).await?;
         let followed_at = Instant::now();
         let applied = self.apply(&scanned.desired, &scope, findings).await;
         tracing::debug!(
@@ -236,6 +251,13 @@ impl Engine {
             self.keep(collection, text).await; // not before: the edit is in the database sooner
         }
         applied?;
+        // After the rows, because members and tags hang on them.
+        let exchanged = self.exchange(&mut scanned, all_rows).await;
+        self.keep_replaced().await;
+        exchanged?;
+        if self.take_made_collection() {
+            self.apply(&scanned.desired, &Scope::All, findings).await?;
+        }
         match followed.held_up {
             // What is left is touched again, and followed, at the next look.
             Some(why) => Err(Stop::new(Setback::Transient, why)),
@@ -282,24 +304,25 @@ impl Engine {
             let memory = &self.memory;
             let mut decision = Decision::default();
             let mut removed = BTreeSet::new();
+            let mut made = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
             let applied = cache
                 .sync(scope, Utc::now().naive_utc(), |actual| {
                     decision = plan::plan(desired, actual, scope, memory);
+                    made |= !decision.plan.new_artifacts.is_empty();
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
+                    findings.changed.add(&decision.plan.artifacts());
                     std::mem::take(&mut decision.plan)
                 })
                 .await;
             let applied = match applied {
                 Ok(applied) => applied,
-                Err(error) => {
-                    if error.needs_reopen() || !error.is_transient() || cache.replaced() {
-                        self.cache = None;
-                    }
-                    return Err(error.into());
-                }
+                Err(error) => return Err(self.give_up_cache(error)),
             };
-            findings.reconciled.rows = applied.rows as u64;
+            findings.reconciled.rows += applied.rows as u64;
+            if made {
+                self.note_artifacts_made();
+            }
             findings.cost.transactions = applied.transactions;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);

@@ -15,6 +15,7 @@ pub mod frontmatter;
 pub mod hint;
 pub mod manifest;
 pub mod mapping;
+pub mod merge;
 pub mod model;
 pub mod owned;
 pub mod plan;

@@ -1,0 +1,4 @@
+//! The control plane from outside: what is asked over the socket, and what the answers are worth.
+
+mod barrier;
+pub(crate) mod wire;
