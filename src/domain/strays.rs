@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::owned::{Agreed, DbSide, FileSide, GroupValue};
+use super::owned::{Agreed, DbSide, FileSide, GroupValue, Groups};
 
 /// Groups of the DB collection `default` that are copies of the active directory's. `default_file` and `agreed` are the
 /// manifest and the agreement of the directory `default`: what either has is no stray.
@@ -27,7 +27,7 @@ pub fn strays(
     let is_copy = |name: &str, group: &GroupValue| {
         active_file.groups.by_name.get(name).is_some_and(|original| *group == recovered(original, default))
     };
-    let groups = default.groups.iter().flat_map(|groups| groups.iter());
+    let groups = default.groups.iter().flat_map(Groups::iter);
     groups
         .filter(|(name, group)| !is_own(name) && is_copy(name, &untagged(group)))
         .map(|(name, _)| name.to_owned())
@@ -56,7 +56,6 @@ fn untagged(group: &GroupValue) -> GroupValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::owned::Groups;
 
     fn group(members: &[&str]) -> GroupValue {
         GroupValue {

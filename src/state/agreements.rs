@@ -44,6 +44,9 @@ pub struct KeptConflict<C> {
     pub at_ms: i64,
 }
 
+/// Agreed tags with their digest, by collection directory and artifact; `None` where there are none any more.
+pub type TagChanges = BTreeMap<(String, ArtifactId), Option<(u64, Vec<String>)>>;
+
 impl State {
     /// The agreement of every directory. One of another shape (a later or older version wrote it) counts as none.
     ///
@@ -183,10 +186,7 @@ impl State {
     ///
     /// # Errors
     /// See [`super::StateError`].
-    pub async fn save_agreed_tags(
-        &self,
-        changes: &BTreeMap<(String, ArtifactId), Option<(u64, Vec<String>)>>,
-    ) -> Result<()> {
+    pub async fn save_agreed_tags(&self, changes: &TagChanges) -> Result<()> {
         let (mut keep, mut forget) = (Vec::new(), Vec::new());
         for ((collection, artifact), tags) in changes {
             match tags {

@@ -43,11 +43,10 @@ pub(super) async fn load(state: &State) -> Result<Agreed, StateError> {
 /// The artifact that stands for an id: the active collection's, else that of the first directory in alphabetical order.
 fn home<'d>(desired: &'d Desired, id: &ArtifactId) -> Option<(&'d str, &'d Artifact)> {
     let active = desired.collections.get_key_value(&desired.active);
-    let found = active
+    active
         .into_iter()
         .chain(&desired.collections)
-        .find_map(|(directory, collection)| Some((directory.as_str(), collection.artifacts.get(id)?)));
-    found
+        .find_map(|(directory, collection)| Some((directory.as_str(), collection.artifacts.get(id)?)))
 }
 
 /// What the database says of one artifact's tags.

@@ -16,7 +16,7 @@ use crate::domain::plan::Decision;
 use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
 use crate::fs::stat_cache::{CacheKey, CachedArtifact};
-use crate::state::ScanKey;
+use crate::state::{ScanKey, TagChanges};
 
 /// What changed in memory and is not written down yet.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Unsaved {
     /// Frontmatter that was followed.
     pub(super) bases: BTreeSet<(String, ArtifactId)>,
     /// Tags that both sides agree on, with their digest.
-    pub(super) tags: BTreeMap<(String, ArtifactId), Option<(u64, Vec<String>)>>,
+    pub(super) tags: TagChanges,
     /// Directories whose entries are not the ones that were last written down.
     seen: BTreeSet<String>,
     /// Directories of which fewer removals are confirmed than were written down.
