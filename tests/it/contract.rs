@@ -97,7 +97,7 @@ fn status_problems_and_sync_of_a_running_daemon() {
             "database": { "path": "string", "kind": "string", "detail": null },
             "last_reconcile": reconcile,
             "collections": [{ "name": "string", "artifacts": "number", "doubt": "string" }],
-            "halts": [halt], "problems": "number",
+            "halts": [halt], "problems": "number", "conflicts": "number", "database_only": [],
             // Both depend on the kernel.
             "sandbox": {
                 "enforced": "string", "detail": shape(&status["sandbox"]["detail"]),
