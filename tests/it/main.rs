@@ -9,6 +9,7 @@
 mod child;
 mod cli;
 mod contract;
+mod control;
 mod daemon;
 mod faults;
 mod generate;

@@ -9,8 +9,8 @@ mod groups;
 mod http;
 pub(crate) mod judge;
 mod scenario;
-mod skillmeat;
-mod venv;
+pub(crate) mod skillmeat;
+pub(crate) mod venv;
 
 mod control;
 mod differential;
