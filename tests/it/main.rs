@@ -16,5 +16,6 @@ mod generate;
 mod groups;
 mod home;
 mod interop;
+mod lists;
 mod service;
 mod tidy;
