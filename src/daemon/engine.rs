@@ -343,7 +343,8 @@ impl Engine {
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed);
             self.note_agreed_tags(desired, touched, &decision.tags_waiting);
-            self.decided.tags_waiting = decision.tags_waiting;
+            self.decided.tags_waiting.retain(|id| !scope.contains(id));
+            self.decided.tags_waiting.extend(decision.tags_waiting);
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
             // Both are about everything, whatever the scope was; while anything is halted the scope is everything.

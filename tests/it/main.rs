@@ -13,6 +13,7 @@ mod control;
 mod daemon;
 mod faults;
 mod generate;
+mod groups;
 mod home;
 mod interop;
 mod lists;
