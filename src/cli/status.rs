@@ -166,8 +166,8 @@ mod tests {
              database   collection \"../work\" (5f) has groups and no directory; they stay in the database\n\
              conflicts  2 (`skillmeatd conflicts list` shows them)\n\
              problems   1 (`skillmeatd problems` lists them)\n\
-             http       127.0.0.1:8765\n\
              sandbox    full: only 2 directories can be written in\n\
+             http       127.0.0.1:8765\n\
              daemon     skillmeatd 0.1.0, pid 7, since 2026-01-01T00:00:00.000Z\n"
         );
     }

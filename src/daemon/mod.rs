@@ -290,6 +290,13 @@ impl Daemon {
                 self.tell_state();
                 Some(Event::Armed(mode))
             }
+            // That it cannot be laid is told by the thread that is to be alive: events are switched off, or run out.
+            Input::Watch(Notice::CookieSeen(number) | Notice::CookieFailed(number))
+                if watchdog::is_cookie(number) =>
+            {
+                self.sign_of_life(Part::Watcher);
+                None
+            }
             Input::Watch(Notice::CookieSeen(number)) => Some(Event::CookieSeen(number)),
             Input::Watch(Notice::CookieFailed(number)) => Some(Event::CookieFailed(number)),
             Input::Worker(Answer::Died) => return Err(DaemonError::WorkerDied),
@@ -352,7 +359,10 @@ impl Daemon {
             }
         }
         self.worker.ask();
-        self.sign_of_life(Part::Watcher);
+        if let Err(error) = self.watcher.lay_cookie(watchdog.cookie()) {
+            tracing::error!(%error, "file events are not to be had");
+            let _ = self.inputs.send(Input::Watch(Notice::Lost(Loss::Backend(error.to_string()))));
+        }
     }
 
     fn confined(&mut self, sandbox: Sandbox) {
