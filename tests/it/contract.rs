@@ -84,7 +84,7 @@ fn status_problems_and_sync_of_a_running_daemon() {
         json!({
             "schema": "number", "clock": "string", "reconcile": reconcile,
             "applied": { "rows": "number", "artifacts": "number", "named": [] }, "fresh_instance": "bool",
-            "pending_removals": "number", "halts": [halt], "problems": "number",
+            "pending_removals": "number", "halts": [halt], "problems": "number", "conflicts": "number",
         })
     );
     let status = asked(&home, &["status", "--json"], 4);
@@ -96,8 +96,10 @@ fn status_problems_and_sync_of_a_running_daemon() {
             "watching": { "mode": "string", "wanted": "number", "held": "number", "shortfall": null, "lost": "number" },
             "database": { "path": "string", "kind": "string", "detail": null },
             "last_reconcile": reconcile,
+            "lag_us": shape(&status["lag_us"]),
+            "recent": [{ "schema": "number", "id": "string", "at": "string", "what": shape(&status["recent"][0]["what"]) }],
             "collections": [{ "name": "string", "artifacts": "number", "doubt": "string" }],
-            "halts": [halt], "problems": "number",
+            "halts": [halt], "problems": "number", "conflicts": "number", "database_only": [],
             // Both depend on the kernel.
             "sandbox": {
                 "enforced": "string", "detail": shape(&status["sandbox"]["detail"]),
