@@ -103,6 +103,9 @@ fn render(out: &mut impl Write, status: &Status, now: DateTime<Utc>, paint: Pain
         (Some(detail), _) => line("sandbox", &format!("{}: {detail}", status.sandbox.enforced))?,
     }
 
+    if let Some(http) = &status.http {
+        line("http", http)?;
+    }
     if let Some(last) = &status.last_reconcile {
         let when = ago(&last.at, now).map_or_else(|| last.at.clone(), |ago| format!("{ago} ago"));
         let rows = last.rows;
@@ -195,6 +198,7 @@ mod tests {
             pid: 7,
             started_at: "2026-01-01T00:00:00.000Z".into(),
             clock: "5f:3".into(),
+            http: Some("127.0.0.1:8765".into()),
             root: "/home/u/.skillmeat".into(),
             state: State::Halted,
             detail: Some("collection work is gone".into()),
@@ -252,6 +256,7 @@ mod tests {
              database    /home/u/.skillmeat/cache/cache.db (skillmeat)\n\
              \x20           collection \"Web \\\"only\\\"\" (0f) has groups and no directory; they stay in the database\n\
              sandbox     full: only 2 directories can be written in\n\
+             http        127.0.0.1:8765\n\
              last look   2 s ago: 12 artifacts, 2 rows written, 4.056 ms\n\
              lag         62.001 ms from the first event of the last change to its rows\n\
              lately      2 min ago  collection work halted\n\

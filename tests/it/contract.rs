@@ -92,7 +92,7 @@ fn status_problems_and_sync_of_a_running_daemon() {
         shape(&status),
         json!({
             "schema": "number", "version": "string", "pid": "number", "started_at": "string", "clock": "string",
-            "root": "string", "state": "string", "detail": "string",
+            "http": null, "root": "string", "state": "string", "detail": "string",
             "watching": { "mode": "string", "wanted": "number", "held": "number", "shortfall": null, "lost": "number" },
             "database": { "path": "string", "kind": "string", "detail": null },
             "last_reconcile": reconcile,
