@@ -47,6 +47,12 @@ pub struct Status {
     pub database: Database,
     /// The last reconcile that came to its end.
     pub last_reconcile: Option<Reconciled>,
+    /// From the first file event of the last change that led to rows, to these rows: microseconds.
+    #[serde(default)]
+    pub lag_us: Option<u64>,
+    /// The last things that happened, the newest last; a few.
+    #[serde(default)]
+    pub recent: Vec<Event>,
     /// The collections, by directory name.
     pub collections: Vec<Collection>,
     /// Collections whose removals wait for `skillmeatd resume`.

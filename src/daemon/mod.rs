@@ -32,6 +32,7 @@ use crate::control::protocol::{Refusal, Resumed, Sandbox, VERSION, What};
 use crate::control::token::Token;
 use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
+use crate::domain::hint::Hint;
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
 use crate::domain::removal::HaltReason;
 use crate::fs::watch::{Coverage, Loss, Notice, Use, Watcher};
@@ -266,8 +267,16 @@ impl Daemon {
 
     fn take(&mut self, input: Input) -> Result<Option<Event>, DaemonError> {
         Ok(match input {
-            Input::Watch(Notice::Hint(hint)) => Some(Event::Hint(hint)),
-            Input::Watch(Notice::Appeared(hint)) => Some(Event::Appeared(hint)),
+            Input::Watch(Notice::Hint(hint)) => {
+                if hint != Hint::Cache {
+                    self.board.noticed(Instant::now());
+                }
+                Some(Event::Hint(hint))
+            }
+            Input::Watch(Notice::Appeared(hint)) => {
+                self.board.noticed(Instant::now());
+                Some(Event::Appeared(hint))
+            }
             Input::Watch(Notice::Lost(loss)) => {
                 if loss != Loss::Root {
                     self.board.lost(self.reactor.revision());
@@ -331,7 +340,7 @@ impl Daemon {
         findings.reconciled.revision = revision;
         self.told.tell(&findings, self.board.events());
         let result = findings.setback.as_ref().map_or(Ok(()), |(setback, _)| Err(*setback));
-        self.board.found(findings);
+        self.board.found(findings, Instant::now());
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
     }
