@@ -210,10 +210,10 @@ pub fn uninstall(found: &Found, commands: &Commands, force: bool) -> Result<Vec<
     let known = running.loaded || running.enabled || running.active;
     match found.kind {
         Kind::Systemd if known => {
-            acts.push(commands.run(&["disable", "--now", &commands.service], Failing::Ends))
+            acts.push(commands.run(&["disable", "--now", &commands.service], Failing::Ends));
         }
         Kind::Launchd if running.loaded => {
-            acts.push(commands.run(&["bootout", &commands.service], Failing::Ends))
+            acts.push(commands.run(&["bootout", &commands.service], Failing::Ends));
         }
         _ => {}
     }
