@@ -71,7 +71,7 @@ async fn sentinel(db: &impl ConnectionTrait, path: &str) -> Result<bool> {
     Ok(!all(db, sql, vec![SENTINEL_PROJECT.into(), path.into()]).await?.is_empty())
 }
 
-async fn collections(
+pub(super) async fn collections(
     db: &impl ConnectionTrait,
     capabilities: &Capabilities,
 ) -> Result<BTreeMap<String, DbCollection>> {
@@ -248,15 +248,20 @@ impl<'a> Pages<'a> {
 }
 
 /// The cells of one row, left to right.
-struct Cells<'a> {
+pub(super) struct Cells<'a> {
     row: &'a QueryResult,
     next: usize,
     sound: bool,
 }
 
 impl<'a> Cells<'a> {
-    fn new(row: &'a QueryResult) -> Self {
+    pub(super) fn new(row: &'a QueryResult) -> Self {
         Self { row, next: 0, sound: true }
+    }
+
+    /// Whether every cell so far could be taken as it is.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
     }
 
     fn after_rowid(row: &'a QueryResult) -> Self {
@@ -264,7 +269,7 @@ impl<'a> Cells<'a> {
     }
 
     /// The next cell; a value of another type, or a text that is not UTF-8, is `None` and makes the row unsound.
-    fn cell<T>(&mut self) -> Option<T>
+    pub(super) fn cell<T>(&mut self) -> Option<T>
     where
         Option<T>: TryGetable,
     {
@@ -276,7 +281,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn number(&mut self) -> i64 {
+    pub(super) fn number(&mut self) -> i64 {
         self.cell().unwrap_or_else(|| {
             self.sound = false;
             0

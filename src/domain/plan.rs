@@ -42,6 +42,16 @@ impl Plan {
         self == &Self::default()
     }
 
+    /// The artifacts whose rows the plan touches.
+    #[must_use]
+    pub fn artifacts(&self) -> BTreeSet<&ArtifactId> {
+        let new = self.new_artifacts.iter().map(|new| &new.id);
+        let rows = self.upserts.iter().map(|upsert| &upsert.artifact);
+        let tags = self.tag.iter().chain(&self.untag).map(|assignment| &assignment.artifact);
+        let gone = self.removals.iter().map(|removal| &removal.artifact);
+        new.chain(rows).chain(tags).chain(gone).collect()
+    }
+
     /// Number of rows the plan touches.
     #[must_use]
     pub fn rows(&self) -> usize {

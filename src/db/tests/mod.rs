@@ -5,6 +5,7 @@ mod aside;
 mod loading;
 mod neighbours;
 mod opening;
+mod owned;
 
 use std::path::{Path, PathBuf};
 
