@@ -5,6 +5,7 @@
 //!
 //! What this module does not do: know the daemon. It hands over questions and waits for answers.
 
+pub mod api;
 pub mod client;
 pub mod protocol;
 pub mod server;
@@ -29,4 +30,6 @@ pub enum Ask {
         /// The answer.
         answer: oneshot::Sender<Result<Resumed, Refusal>>,
     },
+    /// SkillMeat's own paths, and staleness.
+    Api(api::Call),
 }

@@ -158,6 +158,58 @@ pub struct Resumed {
     pub removed: Vec<String>,
 }
 
+/// What nobody has verified for a while.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stale {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// Every DB collection that has rows, by id.
+    pub collections: Vec<StaleCollection>,
+    /// The stale rows, by collection and artifact; 10,000 at most.
+    pub artifacts: Vec<StaleItem>,
+}
+
+/// How long ago the rows of a DB collection were verified.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StaleCollection {
+    /// Its id.
+    pub name: String,
+    /// Its rows.
+    pub total: usize,
+    /// Of these, rows never verified or longer ago than the time to live.
+    pub stale: usize,
+    /// All others.
+    pub fresh: usize,
+    /// Of the stale ones, those never verified.
+    pub never: usize,
+    /// Seconds since the verification that is longest ago.
+    pub oldest_age_seconds: f64,
+    /// To one decimal.
+    pub percentage_stale: f64,
+    /// The time to live.
+    pub ttl_seconds: u64,
+}
+
+/// A stale row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleItem {
+    /// The DB collection's id.
+    pub collection: String,
+    /// `type:name`
+    pub artifact: String,
+    /// ISO 8601, naive UTC: when it was last verified.
+    pub synced_at: Option<String>,
+}
+
+/// Rows are no longer taken for verified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invalidated {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// How many.
+    pub rows: usize,
+}
+
 /// Why something asked for was not done (RFC 9457, the members used here).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {

@@ -101,7 +101,8 @@ pub async fn serve(socket: Socket, asks: mpsc::UnboundedSender<Ask>) -> io::Resu
         .route("/v1/resume", post(resume))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .with_state(Asks(asks));
+        .with_state(Asks(asks.clone()))
+        .merge(super::api::router(asks));
     axum::serve(socket, router).await
 }
 

@@ -19,8 +19,10 @@ mod entity;
 mod error;
 pub mod format;
 mod load;
+mod read;
 mod schema;
 mod sync;
+mod verified;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,9 +34,11 @@ use tokio::time::{Instant, sleep};
 pub use changes::RECHECKS;
 pub use connect::FileId;
 pub use error::{DbError, Result};
+pub use read::Reader;
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 
+use crate::domain::staleness::Cutoffs;
 use changes::{Versions, versions};
 use connect::{LOCK_RETRY, Pinned};
 
@@ -81,6 +85,8 @@ pub struct Cache {
     seen: i64,
     /// Where the database stood when every row was last brought to what was asked.
     compared: Option<Versions>,
+    /// Rows that were verified before this are told apart by the loads.
+    stale_before: Option<Cutoffs>,
     patience: Duration,
 }
 
@@ -144,6 +150,7 @@ impl Cache {
                             .into_owned(),
                         seen,
                         compared: None,
+                        stale_before: None,
                         patience: PATIENCE,
                         pinned: Some(pinned),
                     };
@@ -178,6 +185,12 @@ impl Cache {
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// From now on the rows in [`Cache::load`] and [`Cache::sync`] tell whether they were verified before this; without
+    /// it no row does.
+    pub fn ask_for_stale(&mut self, before: Option<Cutoffs>) {
+        self.stale_before = before;
     }
 
     /// Where it is.

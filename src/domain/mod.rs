@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod catalog;
 pub mod dirty;
 pub mod edit;
 pub mod fingerprint;
@@ -20,4 +21,5 @@ pub mod plan;
 pub mod reactor;
 pub mod removal;
 pub mod rows;
+pub mod staleness;
 pub mod tags;
