@@ -92,7 +92,7 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
 
     let socket = server::bind(&paths.socket).map_err(start("the control socket"))?;
     let (asks, mut questions) = mpsc::unbounded_channel();
-    let server = tokio::spawn(server::serve(socket, asks));
+    let server = tokio::spawn(server::serve(socket, server::router(asks)));
     let sender = inputs.clone();
     tokio::spawn(async move {
         while let Some(ask) = questions.recv().await {

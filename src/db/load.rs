@@ -15,8 +15,8 @@ use super::format::parse_list;
 use super::read::cutoff;
 use super::schema::Capabilities;
 use crate::domain::model::{ArtifactId, Kind, Row};
-use crate::domain::staleness::Cutoffs;
 use crate::domain::rows::{Actual, DbArtifact, DbCollection, DbRow, DbTag, SENTINEL_PROJECT, Scope};
+use crate::domain::staleness::Cutoffs;
 
 /// Rows fetched at once.
 const PAGE: usize = 2_000;

@@ -239,9 +239,13 @@ mod tests {
     fn batches_are_bounded_and_add_up_to_the_plan_in_order() {
         let names: Vec<String> = (0..7).map(|n| n.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let verified = ["y", "z"].map(|name| Verified { collection: "default".to_owned(), artifact: id(name) });
-        let whole =
-            Plan { removals: vec![remove("x")], verified: verified.into(), ..first_plan(&names, &["t", "u"]) };
+        let verified =
+            ["y", "z"].map(|name| Verified { collection: "default".to_owned(), artifact: id(name) });
+        let whole = Plan {
+            removals: vec![remove("x")],
+            verified: verified.into(),
+            ..first_plan(&names, &["t", "u"])
+        };
         for limit in [2, 3, 10, 1_000] {
             let mut rest = whole.clone();
             let mut sum = Plan::default();

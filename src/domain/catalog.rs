@@ -201,7 +201,8 @@ pub fn iso(stored: &str) -> String {
 fn time(stored: &str) -> Option<String> {
     let spelled = stored.trim().replacen(' ', "T", 1);
     if let Ok(naive) = spelled.parse::<NaiveDateTime>() {
-        let digits = if naive.nanosecond() / 1_000 == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6f" };
+        let digits =
+            if naive.nanosecond() / 1_000 == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6f" };
         return Some(naive.format(digits).to_string());
     }
     let zoned = DateTime::parse_from_rfc3339(&spelled).ok()?;

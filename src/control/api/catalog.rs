@@ -40,7 +40,8 @@ fn given(text: Option<String>) -> Option<String> {
 }
 
 fn decoded(after: Option<String>) -> Result<Option<String>, Refusal> {
-    let bad = |cursor: &str| Refusal::new(400, "no such cursor", format!("{cursor:?} is not a cursor of a page"));
+    let bad =
+        |cursor: &str| Refusal::new(400, "no such cursor", format!("{cursor:?} is not a cursor of a page"));
     given(after).map(|cursor| shape::id_of_cursor(&cursor).ok_or_else(|| bad(&cursor))).transpose()
 }
 

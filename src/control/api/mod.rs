@@ -148,11 +148,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn ask<T>(
-        &self,
-        patience: Duration,
-        call: impl FnOnce(Reply<T>) -> Call,
-    ) -> Result<T, Refusal> {
+    async fn ask<T>(&self, patience: Duration, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Refusal> {
         let (sender, answer) = oneshot::channel();
         let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
         self.asks.send(Ask::Api(call(sender))).map_err(|_| stopping())?;

@@ -7,22 +7,16 @@
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::post;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::protocol::Refusal;
+use super::super::server::answer::read;
 use super::reply::{invalid, refuse, reply, segment};
 use super::{Call, Desk, REFRESH, Refresh, Refreshed};
-
-/// Longest request body, bytes.
-const BODY_MAX: usize = 1 << 20;
-/// Longest time a request body may take.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
@@ -30,7 +24,6 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/api/v1/user-collections/sync-artifact", post(artifact))
         .route("/api/v1/user-collections/refresh-metadata", post(metadata))
         .route("/api/v1/user-collections/{collection_id}/refresh-cache", post(collection))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
 }
 
 impl Desk {
@@ -43,15 +36,6 @@ impl Desk {
         let refreshed = self.ask(REFRESH, |reply| Call::Refresh(refresh, reply)).await;
         refreshed.map_err(|refusal| refuse(&refusal, None))
     }
-}
-
-/// The JSON of a body.
-pub(super) async fn body<T: DeserializeOwned>(bytes: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
-    let bytes = bytes.map_err(|rejection| {
-        let status = rejection.status().as_u16();
-        Refusal::new(status, "body not read", rejection.body_text())
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| invalid(&format!("the body is not understood: {error}")))
 }
 
 #[derive(Debug, Serialize)]
@@ -132,7 +116,9 @@ async fn all(State(desk): State<Desk>) -> Response {
         total_created: sum.created,
         total_updated: sum.updated,
         total_skipped: sum.skipped,
-        errors: errors.map(|(collection_id, tally)| CollectionErrors { collection_id, errors: tally.errors }).collect(),
+        errors: errors
+            .map(|(collection_id, tally)| CollectionErrors { collection_id, errors: tally.errors })
+            .collect(),
         duration_seconds: (began.elapsed().as_secs_f64() * 100.0).round() / 100.0,
     }))
 }
@@ -150,9 +136,9 @@ struct ArtifactRefreshed {
     status: &'static str,
 }
 
-async fn artifact(State(desk): State<Desk>, bytes: Result<Bytes, BytesRejection>) -> Response {
+async fn artifact(State(desk): State<Desk>, request: Request) -> Response {
     let asked = async {
-        let asked: ArtifactAsked = body(bytes).await?;
+        let asked: ArtifactAsked = read(request).await?;
         asked.artifact_id.parse().map_err(|error| invalid(&format!("{error}")))
     };
     let id: crate::domain::model::ArtifactId = match asked.await {
@@ -191,20 +177,18 @@ struct MetadataRefreshed {
     errors: Vec<String>,
 }
 
-async fn metadata(State(desk): State<Desk>, bytes: Result<Bytes, BytesRejection>) -> Response {
+async fn metadata(State(desk): State<Desk>, request: Request) -> Response {
     let asked = async {
-        let asked = match bytes {
-            Ok(bytes) if bytes.is_empty() => MetadataAsked::default(),
-            bytes => body(bytes).await?,
+        let asked = if hyper::body::Body::is_end_stream(request.body()) {
+            MetadataAsked::default()
+        } else {
+            read(request).await?
         };
         let older_than = asked.older_than_minutes.map(|minutes| {
             Duration::try_from_secs_f64(minutes * 60.0)
                 .map_err(|_| invalid("older_than_minutes must be 0 or more"))
         });
-        Ok(Refresh::Metadata {
-            older_than: older_than.transpose()?,
-            tags: asked.tags.unwrap_or_default(),
-        })
+        Ok(Refresh::Metadata { older_than: older_than.transpose()?, tags: asked.tags.unwrap_or_default() })
     };
     let refresh = match asked.await {
         Ok(refresh) => refresh,

@@ -5,12 +5,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::protocol::Refusal;
+use super::super::server::answer;
 
 /// The JSON of an answer, or the problem.
 pub(super) fn reply<T: Serialize>(answer: Result<T, Refusal>) -> Response {
@@ -22,10 +23,8 @@ pub(super) fn reply<T: Serialize>(answer: Result<T, Refusal>) -> Response {
 
 /// A problem (RFC 9457), with the time after which asking again makes sense.
 pub(super) fn refuse(refusal: &Refusal, retry_after: Option<Duration>) -> Response {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(refusal)).into_response();
+    let mut response = answer::refuse(refusal.clone());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     let wait = retry_after.or_else(|| (refusal.status == 503).then_some(Duration::from_secs(1)));
     if let Some(wait) = wait {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).max(1) as u64));

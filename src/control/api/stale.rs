@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::super::protocol::{Invalidated, Stale, StaleCollection, StaleItem, VERSION};
-use super::refresh::body;
+use super::super::server::answer::read;
 use super::reply::{invalid, query, reply};
 use super::{Call, Desk, Invalidate, READ, StaleQuery, Staleness};
 use crate::domain::catalog::iso;
@@ -55,7 +53,9 @@ async fn stats(State(desk): State<Desk>, uri: Uri) -> Response {
         let ttl = match asked.ttl_seconds {
             None => None,
             Some(seconds @ 60..=86_400) => Some(Duration::from_secs(seconds.unsigned_abs())),
-            Some(seconds) => return Err(invalid(&format!("ttl_seconds must be from 60 to 86400, not {seconds}"))),
+            Some(seconds) => {
+                return Err(invalid(&format!("ttl_seconds must be from 60 to 86400, not {seconds}")));
+            }
         };
         let collection = asked.collection_id.filter(|id| !id.is_empty());
         let question = StaleQuery { collection: collection.clone(), ttl, limit: 0 };
@@ -129,9 +129,9 @@ struct InvalidateAsked {
     artifact: Option<String>,
 }
 
-async fn invalidate(State(desk): State<Desk>, bytes: Result<Bytes, BytesRejection>) -> Response {
+async fn invalidate(State(desk): State<Desk>, request: Request) -> Response {
     let invalidated = async {
-        let asked: InvalidateAsked = body(bytes).await?;
+        let asked: InvalidateAsked = read(request).await?;
         let what = match (asked.collection, asked.artifact) {
             (Some(collection), None) => Invalidate::Collection(collection),
             (None, Some(artifact)) => {

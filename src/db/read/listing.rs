@@ -130,5 +130,8 @@ async fn tags(snapshot: &Snapshot<'_>, query: &TagsQuery) -> Result<Tags> {
             deployment_sets: count(cells.cell()),
         })
     };
-    Ok(Tags { more: rows.len() > query.limit, items: rows.iter().take(query.limit).filter_map(tag).collect() })
+    Ok(Tags {
+        more: rows.len() > query.limit,
+        items: rows.iter().take(query.limit).filter_map(tag).collect(),
+    })
 }

@@ -90,7 +90,8 @@ impl Filter {
             filter.add(" AND a.id >= ? AND a.id < ?", [format!("{kind}:"), format!("{kind};")]);
         }
         if let Some(group) = &query.group {
-            let sql = " AND c.artifact_uuid IN (SELECT artifact_uuid FROM group_artifacts WHERE group_id = ?)";
+            let sql =
+                " AND c.artifact_uuid IN (SELECT artifact_uuid FROM group_artifacts WHERE group_id = ?)";
             filter.add(sql, [group.clone()]);
             filter.narrow = true;
         }
@@ -162,7 +163,9 @@ fn statement(snapshot: &Snapshot<'_>, query: &PageQuery, filter: &Filter) -> (St
         "NULL"
     };
     let columns = COLUMNS.map(|column| {
-        format!("CASE WHEN c.synced_at IS NULL AND d.synced_at IS NOT NULL THEN d.{column} ELSE c.{column} END")
+        format!(
+            "CASE WHEN c.synced_at IS NULL AND d.synced_at IS NOT NULL THEN d.{column} ELSE c.{column} END"
+        )
     });
     // The artifact's row in `default` joins last: it is looked up for the page's rows only.
     let mut sql = format!(

@@ -32,7 +32,10 @@ impl Reader {
     ///
     /// # Errors
     /// See [`DbError`].
-    pub async fn row(&mut self, artifact: &str) -> Result<BTreeMap<String, BTreeMap<&'static str, Option<String>>>> {
+    pub async fn row(
+        &mut self,
+        artifact: &str,
+    ) -> Result<BTreeMap<String, BTreeMap<&'static str, Option<String>>>> {
         question!(self, snapshot => row(&snapshot, artifact))
     }
 }
