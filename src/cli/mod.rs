@@ -13,6 +13,7 @@ mod problems;
 mod resume;
 mod run;
 mod service;
+mod stale;
 mod status;
 mod sync;
 
@@ -52,6 +53,7 @@ enum Command {
     Status(status::StatusArgs),
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
+    Stale(stale::StaleArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
@@ -83,6 +85,7 @@ impl Command {
             Self::Status(args) => status::run(args, context),
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),
+            Self::Stale(args) => stale::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),

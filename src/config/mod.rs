@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::staleness::Ttl;
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 use source::Setting;
@@ -36,6 +37,8 @@ pub struct Config {
     pub database: Database,
     /// What is logged, and in which form.
     pub log: Log,
+    /// How long rows count as verified.
+    pub staleness: Staleness,
     /// Leaving.
     pub shutdown: Shutdown,
     /// How changes are noticed.
@@ -109,6 +112,15 @@ pub enum LogFormat {
     Journald,
 }
 
+/// How long rows count as verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staleness {
+    /// The time to live of a row, by collection.
+    pub ttl: Ttl,
+    /// The shortest time between two rounds of verification.
+    pub verify_interval: Duration,
+}
+
 /// Leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shutdown {
@@ -143,6 +155,7 @@ impl Default for Config {
             metadata: Metadata { follow_frontmatter: true },
             database: Database { create: DatabaseCreate::Auto, skillmeat: None },
             log: Log { format: LogFormat::Auto, level: "info".to_owned() },
+            staleness: Staleness { ttl: Ttl::default(), verify_interval: Duration::from_secs(5 * 60) },
             shutdown: Shutdown { grace: Duration::from_secs(5) },
             watch: Watch { mode: WatchMode::Auto, poll_interval: Duration::from_secs(2) },
         }

@@ -55,6 +55,10 @@ fn every_key_can_be_written_in_a_file() {
         [log]
         format = "json"
         level = "info,skillmeatd::db=debug"
+        [staleness]
+        ttl = "1h"
+        ttl_by_collection = "work=2h, a=b=10s,"
+        verify_interval = "1m"
         [shutdown]
         grace = "500ms"
         [watch]
@@ -63,7 +67,7 @@ fn every_key_can_be_written_in_a_file() {
         "#,
     ))
     .unwrap();
-    let Config { debounce, remove_grace, reconcile, metadata, database, log, shutdown, watch } =
+    let Config { debounce, remove_grace, reconcile, metadata, database, log, shutdown, staleness, watch } =
         &loaded.config;
     assert_eq!(debounce.quiet, Duration::from_millis(20));
     assert_eq!(debounce.max_wait, Duration::from_secs(1));
@@ -75,6 +79,10 @@ fn every_key_can_be_written_in_a_file() {
     assert_eq!(log.format, LogFormat::Json);
     assert_eq!(log.level, "info,skillmeatd::db=debug");
     assert_eq!(shutdown.grace, Duration::from_millis(500));
+    assert_eq!(staleness.ttl.default, Duration::from_secs(3600));
+    assert_eq!(staleness.ttl.of("work"), Duration::from_secs(7200));
+    assert_eq!(staleness.ttl.of("a=b"), Duration::from_secs(10));
+    assert_eq!(staleness.verify_interval, Duration::from_secs(60));
     assert_eq!(watch.mode, WatchMode::Poll);
     assert_eq!(watch.poll_interval, Duration::from_secs(3));
     assert!(KEYS.iter().all(|key| loaded.origin(key).layer() == "file"));

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::protocol::{Problems, Refusal, Resumed, Status, Synced};
+use super::protocol::{Problems, Refusal, Resumed, Stale, Status, Synced};
 use super::server::Resume;
 
 /// How long the daemon has to answer.
@@ -78,6 +78,18 @@ impl Client {
     /// See [`ClientError`].
     pub async fn sync(&self) -> Result<Synced, ClientError> {
         self.call(Method::POST, "/v1/sync", Vec::new()).await
+    }
+
+    /// Rows that nobody has verified for a while; of one DB collection, or of all.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn stale(&self, collection: Option<&str>) -> Result<Stale, ClientError> {
+        let path = match collection {
+            Some(collection) => format!("/v1/stale?collection={}", escape(collection)),
+            None => "/v1/stale".to_owned(),
+        };
+        self.call(Method::GET, &path, Vec::new()).await
     }
 
     /// Let the removals of a halted collection happen.
@@ -151,4 +163,16 @@ impl Client {
     fn confused(&self, reason: impl ToString) -> ClientError {
         ClientError::Confused { path: self.socket.clone(), reason: reason.to_string() }
     }
+}
+
+/// A text as one value of a query (RFC 3986, 2.1).
+fn escape(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
 }

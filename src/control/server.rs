@@ -25,10 +25,11 @@ pub(in crate::control) use v1::Resume;
 pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     Router::new()
         .merge(v1::routes())
-        .fallback(answer::unknown)
-        .method_not_allowed_fallback(answer::not_allowed)
         .with_state(Asks::new(asks.clone()))
         .merge(super::api::router(asks))
+        // After all routes: the second one is for those that are there already.
+        .fallback(answer::unknown)
+        .method_not_allowed_fallback(answer::not_allowed)
 }
 
 /// Serve until the task is dropped.

@@ -2,10 +2,12 @@
 //!
 //! What this module does not do: find anything out. The loop writes down what it learns; this turns it into answers.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::control::api::Tally;
 use crate::control::protocol::{
     Collection, Database, Halt, Problems, Reconciled, State, Status, Synced, VERSION, Watching,
 };
@@ -55,6 +57,8 @@ pub struct Findings {
     pub database: Database,
     /// What it took.
     pub cost: Cost,
+    /// What refreshes that were asked for came to, by number and DB collection.
+    pub refreshed: BTreeMap<u64, BTreeMap<String, Tally>>,
 }
 
 /// What a reconcile had to do: all but the first is zero when nothing has changed. Logged at level `debug`.
@@ -66,6 +70,8 @@ pub struct Cost {
     pub read: usize,
     /// Artifacts whose rows were compared.
     pub compared: usize,
+    /// Rows that were right, and were marked as verified.
+    pub verified: usize,
     /// Write transactions in the cache.
     pub transactions: usize,
     /// Times the cache's write lock was not free, in tries a millisecond apart.

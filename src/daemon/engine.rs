@@ -31,9 +31,11 @@ use crate::state::{ScanKey, State, StateError};
 mod database;
 mod follow;
 mod remember;
+mod verify;
 mod worker;
 
 use remember::Unsaved;
+use verify::Verification;
 pub(super) use worker::{Answer, Worker};
 
 /// Why there is no engine.
@@ -69,6 +71,7 @@ pub struct Engine {
     /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
+    verification: Verification,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -139,6 +142,7 @@ impl Engine {
             swept: false,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            verification: Verification::default(),
         })
     }
 
@@ -244,7 +248,7 @@ impl Engine {
     async fn rows_to_compare(&self, all_rows: bool, touched: Scope) -> Result<Scope, Stop> {
         let Some(cache) = &self.cache else { return Ok(touched) };
         let pending = !self.decided.halts.is_empty() || !self.memory.confirmed.is_empty();
-        if pending || !cache.is_compared() {
+        if pending || !cache.is_compared() || all_rows && self.verification.is_due(Instant::now()) {
             return Ok(Scope::All);
         }
         let waiting = !self.absences.is_empty();
@@ -262,6 +266,7 @@ impl Engine {
     }
 
     async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
+        let mut round = None;
         if !scope.is_empty() {
             findings.cost.compared = match scope {
                 Scope::All => desired.collections.values().map(|c| c.artifacts.len()).sum(),
@@ -273,9 +278,15 @@ impl Engine {
             let mut decision = Decision::default();
             let mut removed = BTreeSet::new();
             let Some(cache) = &mut self.cache else { return Ok(()) };
+            // Before every row is compared none is known to be verified, whoever asks.
+            round = if *scope == Scope::All { self.verification.begin(&self.config) } else { None };
+            verify::ask(cache, round.as_ref());
             let applied = cache
                 .sync(scope, Utc::now().naive_utc(), |actual| {
                     decision = plan::plan(desired, actual, scope, memory);
+                    if let Some(round) = &mut round {
+                        round.note(desired, actual, &mut decision);
+                    }
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
                     std::mem::take(&mut decision.plan)
                 })
@@ -291,6 +302,7 @@ impl Engine {
             };
             findings.reconciled.rows = applied.rows as u64;
             findings.cost.transactions = applied.transactions;
+            findings.cost.verified = applied.verified;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
@@ -308,6 +320,9 @@ impl Engine {
             Problem::new(self.database.path.clone(), message)
         }));
         findings.pending_removals = self.absences.running(Instant::now(), self.config.remove_grace);
+        if let Some(round) = round {
+            self.verified(round, findings).await;
+        }
         Ok(())
     }
 }

@@ -12,15 +12,19 @@ mod engine;
 pub mod lifecycle;
 mod once;
 mod readiness;
+mod reads;
 mod told;
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, ConfigError, WatchMode};
+use crate::control::api::Tally;
 use crate::control::protocol::{Refusal, Resumed, Synced, VERSION};
 use crate::control::{Ask, server};
 use crate::domain::dirty::{ScanScope, Window};
@@ -32,6 +36,7 @@ use board::Board;
 use engine::{Answer, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
+use reads::{Desk, Errand};
 use told::Told;
 
 pub use board::{Cost, Findings};
@@ -66,11 +71,16 @@ pub enum DaemonError {
     WorkerDied,
 }
 
+/// Rows whose verification somebody took back are verified again after this, if nothing else leads to it.
+const RECHECK: Duration = Duration::from_secs(10);
+
 /// Everything that wakes the loop.
+#[derive(Debug)]
 enum Input {
     Watch(Notice),
     Worker(Answer),
     Ask(Ask),
+    Errand(Errand),
     Signal(Signal),
 }
 
@@ -113,6 +123,9 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
     let board = Board::new(paths.root.display().to_string(), Utc::now());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
+    let ttl = config.staleness.ttl.clone();
+    let desk = Desk::new(paths.cache_db.clone(), paths.collections.clone(), ttl, inputs.clone());
+    let desk = Arc::new(desk);
     let mut daemon = Daemon {
         grace: config.shutdown.grace,
         mode: config.watch.mode,
@@ -125,6 +138,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         inbox,
         reload,
         waiting: Vec::new(),
+        desk,
+        refreshes: 0,
         told: Told::default(),
         readiness: Readiness::of_process(),
     };
@@ -160,6 +175,7 @@ struct Waiting {
 enum Wanted {
     Synced(oneshot::Sender<Result<Synced, Refusal>>),
     Resumed(oneshot::Sender<Result<Resumed, Refusal>>, Resumed),
+    Refreshed(u64, oneshot::Sender<Result<BTreeMap<String, Tally>, Refusal>>),
 }
 
 struct Daemon {
@@ -174,6 +190,9 @@ struct Daemon {
     inbox: mpsc::UnboundedReceiver<Input>,
     reload: Reload,
     waiting: Vec<Waiting>,
+    desk: Arc<Desk>,
+    /// Refreshes that were asked for, ever.
+    refreshes: u64,
     told: Told,
     readiness: Readiness,
 }
@@ -253,6 +272,7 @@ impl Daemon {
                 Some(self.reconciled(revision, *findings, look_again))
             }
             Input::Ask(ask) => self.answer(ask),
+            Input::Errand(errand) => Some(self.run_errand(errand)),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
                 self.readiness.stopping();
@@ -281,6 +301,11 @@ impl Daemon {
             match (answer, refusal) {
                 (Wanted::Synced(answer), None) => drop(answer.send(Ok(board::synced(&findings)))),
                 (Wanted::Synced(answer), Some(refusal)) => drop(answer.send(Err(refusal))),
+                (Wanted::Refreshed(number, answer), None) => {
+                    let tallies = findings.refreshed.get(&number).cloned().unwrap_or_default();
+                    drop(answer.send(Ok(tallies)));
+                }
+                (Wanted::Refreshed(_, answer), Some(refusal)) => drop(answer.send(Err(refusal))),
                 (Wanted::Resumed(answer, resumed), None) => drop(answer.send(Ok(resumed))),
                 (Wanted::Resumed(answer, _), Some(refusal)) => drop(answer.send(Err(refusal))),
             }
@@ -299,6 +324,7 @@ impl Daemon {
         match ask {
             Ask::Status(answer) => drop(answer.send(self.board.status(Instant::now()))),
             Ask::Problems(answer) => drop(answer.send(self.board.problems())),
+            Ask::Api(call) => self.desk.take(call),
             Ask::Sync(answer) => return Some(self.demand(Wanted::Synced(answer))),
             Ask::Resume { collection, answer } => match self.resume(collection) {
                 Ok(resumed) => return Some(self.demand(Wanted::Resumed(answer, resumed))),
@@ -306,6 +332,20 @@ impl Daemon {
             },
         }
         None
+    }
+
+    fn run_errand(&mut self, errand: Errand) -> Event {
+        match errand {
+            Errand::Refresh(refresh, answer) => {
+                self.refreshes += 1;
+                self.worker.wish(self.refreshes, refresh);
+                self.demand(Wanted::Refreshed(self.refreshes, answer))
+            }
+            Errand::Invalidate(what, answer) => {
+                self.worker.invalidate(what, answer);
+                Event::LookBy(Instant::now() + RECHECK)
+            }
+        }
     }
 
     fn demand(&mut self, answer: Wanted) -> Event {
@@ -346,6 +386,7 @@ impl Daemon {
                         Err(error) => tracing::error!(%error, "the watcher goes on as it was"),
                     }
                 }
+                self.desk.configure(config.staleness.ttl.clone());
                 let timing = timing(&config);
                 self.worker.configure(config);
                 Some(Event::Timing(timing))

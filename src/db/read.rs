@@ -18,7 +18,7 @@ use std::time::Duration;
 use sea_orm::DatabaseTransaction;
 use tokio::time::Instant;
 
-use super::connect::Pinned;
+use super::connect::{FileId, Pinned};
 use super::error::{DbError, Result};
 use super::patiently;
 use super::schema::{self, Capabilities};
@@ -69,11 +69,10 @@ impl Reader {
             return Ok(());
         }
         self.close().await?;
-        let pinned = Pinned::open_for_reading(&self.path).await.map_err(|error| match error {
-            // There is nothing at the path, so there is nothing to read.
-            DbError::Replaced => DbError::NotUsable(schema::Identity::Absent),
-            error => error,
-        })?;
+        if FileId::of(&self.path).is_none() {
+            return Err(DbError::NotUsable(schema::Identity::Absent));
+        }
+        let pinned = Pinned::open_for_reading(&self.path).await?;
         let identity = {
             let txn = pinned.read().await?;
             let identity = schema::identify(&txn).await;

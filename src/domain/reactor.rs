@@ -77,6 +77,8 @@ pub enum Event {
     },
     /// Somebody asks for a reconcile now.
     Demand(ScanScope),
+    /// Everything is to be looked at by then.
+    LookBy(Instant),
     /// The settings changed.
     Timing(Timing),
     /// Finish what is pending, then end.
@@ -234,6 +236,9 @@ impl Reactor {
                 self.dirty.add(scope, now);
                 self.dirty.hurry();
                 self.not_before = None;
+            }
+            Event::LookBy(due) => {
+                self.look_again = Some(self.look_again.map_or(due, |earlier| earlier.min(due)));
             }
             Event::Timing(timing) => self.timing = timing,
             Event::Terminate => self.stopping = true,

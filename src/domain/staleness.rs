@@ -79,7 +79,15 @@ impl Cutoffs {
         Self { default: NaiveDateTime::MIN, by_collection: BTreeMap::new() }
     }
 
-    /// The earlier of both for every collection.
+    /// The later of both for every collection.
+    #[must_use]
+    pub fn latest(self, other: Self) -> Self {
+        let named = self.by_collection.keys().chain(other.by_collection.keys());
+        let by_collection = named.map(|id| (id.clone(), self.of(id).max(other.of(id)))).collect();
+        Self { default: self.default.max(other.default), by_collection }
+    }
+
+    /// The time for a collection's rows.
     #[must_use]
     pub fn of(&self, collection: &str) -> NaiveDateTime {
         self.by_collection.get(collection).copied().unwrap_or(self.default)

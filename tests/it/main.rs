@@ -16,3 +16,4 @@ mod home;
 mod interop;
 mod service;
 mod tidy;
+mod web;

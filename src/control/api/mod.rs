@@ -167,6 +167,3 @@ pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     let desk = Desk { asks, refreshes: Arc::new(Limiter::of_refreshes()) };
     Router::new().merge(catalog::routes()).merge(refresh::routes()).merge(stale::routes()).with_state(desk)
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use axum::routing::post;
 use serde::{Deserialize, Serialize};
 
 use super::super::protocol::Refusal;
-use super::super::server::answer::read;
+use super::super::server::answer::{bytes, read};
 use super::reply::{invalid, refuse, reply, segment};
 use super::{Call, Desk, REFRESH, Refresh, Refreshed};
 
@@ -47,8 +47,12 @@ struct CollectionRefreshed {
     errors: Vec<String>,
 }
 
-async fn collection(State(desk): State<Desk>, path: Result<Path<String>, PathRejection>) -> Response {
-    let collection_id = match segment(path) {
+async fn collection(
+    State(desk): State<Desk>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let collection_id = match bytes(request).await.and_then(|_| segment(path)) {
         Ok(collection) => collection,
         Err(refusal) => return refuse(&refusal, None),
     };
@@ -101,8 +105,11 @@ struct CollectionErrors {
     errors: Vec<String>,
 }
 
-async fn all(State(desk): State<Desk>) -> Response {
+async fn all(State(desk): State<Desk>, request: Request) -> Response {
     let began = Instant::now();
+    if let Err(refusal) = bytes(request).await {
+        return refuse(&refusal, None);
+    }
     let refreshed = match desk.refresh(Refresh::All).await {
         Ok(refreshed) => refreshed,
         Err(response) => return response,

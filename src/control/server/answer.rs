@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,17 +24,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// With 413 when it is too large, 408 when it is too slow, and 422 when it is not understood.
 pub(in crate::control) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    let bytes = bytes(request).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::new(422, "body not understood", error.to_string()))
+}
+
+/// The body, whatever it is. To be read even where it is not wanted: a connection that is closed with something unread
+/// is reset, and the client may never see the answer.
+///
+/// # Errors
+/// With 413 when it is too large, and 408 when it is too slow.
+pub(in crate::control) async fn bytes(request: Request) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(413, "request too large", format!("a body has at most {BODY_MAX} bytes"));
     if hyper::body::Body::size_hint(request.body()).lower() > BODY_MAX as u64 {
         return Err(too_large()); // announced: there is no need to wait for it
     }
     let body = tokio::time::timeout(PATIENCE, axum::body::to_bytes(request.into_body(), BODY_MAX));
-    let bytes = body
-        .await
+    body.await
         .map_err(|_| Refusal::new(408, "request too slow", "the body did not arrive in time"))?
-        .map_err(|_| too_large())?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::new(422, "body not understood", error.to_string()))
+        .map_err(|_| too_large())
 }
 
 /// There is nothing at this path.

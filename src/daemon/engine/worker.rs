@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, Findings};
 use crate::config::Config;
+use crate::control::api::{Invalidate, Refresh, Reply};
+use crate::daemon::reads;
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::ArtifactId;
 
@@ -17,6 +19,8 @@ enum Job {
     CheckCache,
     Configure(Box<Config>),
     Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
+    Wish { number: u64, refresh: Refresh },
+    Invalidate { what: Invalidate, reply: Reply<usize> },
 }
 
 /// What comes back.
@@ -96,6 +100,15 @@ impl Worker {
         self.send(Job::Configure(Box::new(config)));
     }
 
+    /// The next reconcile is to look at everything and mark what this is about as verified.
+    pub(in crate::daemon) fn wish(&self, number: u64, refresh: Refresh) {
+        self.send(Job::Wish { number, refresh });
+    }
+
+    pub(in crate::daemon) fn invalidate(&self, what: Invalidate, reply: Reply<usize>) {
+        self.send(Job::Invalidate { what, reply });
+    }
+
     pub(in crate::daemon) fn confirm(&self, collection: String, artifacts: BTreeSet<ArtifactId>) {
         self.send(Job::Confirm { collection, artifacts });
     }
@@ -107,10 +120,17 @@ async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deli
             Job::Reconcile { revision, scope, all_rows } => {
                 let findings = Box::new(engine.reconcile(&scope, all_rows).await);
                 engine.persist_bases().await;
-                deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
+                deliver(Answer::Reconciled { revision, findings, look_again: engine.wake() });
                 engine.persist().await;
             }
             Job::CheckCache => deliver(Answer::CacheChecked { changed: engine.cache_changed().await }),
+            Job::Wish { number, refresh } => engine.wish(number, refresh),
+            Job::Invalidate { what, reply } => {
+                let rows =
+                    engine.invalidate(&what).await.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
+                // Whoever asked may have gone.
+                let _ = reply.send(rows.map_err(|error| reads::refusal(&error)));
+            }
             Job::Configure(config) => engine.configure(*config),
             Job::Confirm { collection, artifacts } => {
                 if let Err(error) = engine.confirm(collection, artifacts).await {

@@ -5,7 +5,7 @@
 
 mod api;
 pub(crate) mod cache;
-mod http;
+pub(crate) mod http;
 pub(crate) mod judge;
 mod scenario;
 mod skillmeat;
