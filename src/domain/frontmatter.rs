@@ -36,6 +36,7 @@ mod lines;
 mod populate;
 mod python;
 mod resolve;
+pub mod splice;
 mod strict;
 mod text;
 mod tools;

@@ -16,5 +16,6 @@ mod differential;
 mod latency;
 mod lifecycle;
 mod ownership;
+mod pages;
 mod parallel;
 mod tags;
