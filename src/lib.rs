@@ -14,6 +14,7 @@
 //! * [`control`]: questions to the running daemon, over a Unix socket.
 //! * [`daemon`]: what joins the files and the database, and runs.
 //! * [`service`]: the files that make systemd or launchd run the daemon.
+//! * [`doctor`]: measures what a checkup judges.
 //! * [`cli`]: the command line; the only part that prints answers and chooses exit codes.
 //!
 //! # Which way data flows
@@ -53,12 +54,13 @@
 //! | `control` | `domain`, `paths` |
 //! | `observe` | `config` |
 //! | `service` | `domain`, `paths`, `config` |
-//! | `daemon` | everything but `service` and `cli` |
+//! | `daemon` | everything but `service`, `doctor` and `cli` |
+//! | `doctor` | everything but `observe`, `daemon` and `cli` |
 //! | `cli` | everything |
 //!
 //! So `fs` and `db` never see each other (the daemon carries values from one to the other), and `control`
 //! does not know the daemon. Only `db`, `state` and the migration package name sea-orm, only `fs` names
-//! notify, only `daemon` names sd-notify, only `cli` names clap and anyhow. In `domain` there is no runtime, no database, no file, no clock
+//! notify, only `daemon` names sd-notify and landlock, only `cli` names clap and anyhow. In `domain` there is no runtime, no database, no file, no clock
 //! and no environment: clippy's `disallowed_*` lists hold there, and `tests/it/tidy.rs` reads the sources to
 //! hold this whole table.
 
@@ -67,6 +69,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod db;
+pub mod doctor;
 pub mod domain;
 pub mod fs;
 pub mod observe;

@@ -77,6 +77,11 @@ impl Context {
         Ok(Self { paths: Paths::new(&environment)?, global })
     }
 
+    /// Whether `--home` chose another home than the user's own.
+    pub(crate) fn is_other_home(&self) -> bool {
+        self.global.home.is_some()
+    }
+
     /// The configuration file that is used if it exists: `--config`, or the usual one.
     pub(crate) fn config_file(&self) -> &Path {
         self.global.config.as_deref().unwrap_or(&self.paths.config_file)

@@ -3,13 +3,21 @@
 //! What this module does not do: anything a command is about. It parses, calls, prints and turns results
 //! into exit codes. Nothing below it prints to standard output or ends the process.
 
+mod completions;
 mod config;
+mod conflicts;
 mod context;
+mod db;
 mod demo;
+mod doctor;
 mod exit;
+mod history;
 mod inspect;
+mod man;
 mod output;
+mod paint;
 mod problems;
+mod progress;
 mod resume;
 mod run;
 mod service;
@@ -44,7 +52,8 @@ const START: &str = "\
 Start here:
   skillmeatd demo         see it work, without touching your files
   skillmeatd sync --once  bring the database up to date, once
-  skillmeatd run          keep it up to date";
+  skillmeatd run          keep it up to date
+  skillmeatd doctor       find out what is wrong, and how to mend it";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -54,9 +63,15 @@ enum Command {
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
     Stale(stale::StaleArgs),
+    Doctor(doctor::DoctorArgs),
+    Db(db::DbArgs),
+    Conflicts(conflicts::ConflictsArgs),
+    History(history::HistoryArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -86,9 +101,15 @@ impl Command {
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),
             Self::Stale(args) => stale::run(args, context),
+            Self::Doctor(args) => doctor::run(args, context),
+            Self::Db(args) => db::run(args, context),
+            Self::Conflicts(args) => conflicts::run(args, context),
+            Self::History(args) => history::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
             Self::Demo(args) => demo::run(args, context),
         }
     }

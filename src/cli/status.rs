@@ -10,7 +10,8 @@ use crate::control::protocol::{State, Status};
 /// Ask the running daemon how it is
 ///
 /// Shows what is watched and how, the last look at the files, which database is used, and what needs a person.
-/// Exit code 3 if no daemon runs, 4 if a collection is halted, 5 if there is no database to use.
+/// Exit code 3 if no daemon runs, 4 if a collection is halted or there
+/// are conflicts, 5 if there is no database to use.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// Print JSON
@@ -30,6 +31,7 @@ pub(super) fn run(args: StatusArgs, context: &Context) -> anyhow::Result<Exit> {
     out.finish()?;
     Ok(match status.state {
         State::Halted => Exit::Attention,
+        State::Watching if status.conflicts > 0 => Exit::Attention,
         State::Waiting if status.database.detail.is_some() => Exit::Database,
         _ => Exit::Done,
     })
@@ -75,8 +77,29 @@ fn render(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
     for halt in &status.halts {
         writeln!(out, "halted     {}", halt.message)?;
     }
+    for collection in &status.database_only {
+        let (name, id) = (&collection.name, &collection.id);
+        writeln!(
+            out,
+            "database   collection {name:?} ({id}) has groups and no directory; they stay in the database"
+        )?;
+    }
+    if status.conflicts > 0 {
+        writeln!(out, "conflicts  {} (`skillmeatd conflicts list` shows them)", status.conflicts)?;
+    }
     if status.problems > 0 {
         writeln!(out, "problems   {} (`skillmeatd problems` lists them)", status.problems)?;
+    }
+    match (&status.sandbox.detail, status.sandbox.writable.len()) {
+        (None, 0) => {}
+        (None, places) => {
+            writeln!(
+                out,
+                "sandbox    {}: only {places} directories can be written in",
+                status.sandbox.enforced
+            )?;
+        }
+        (Some(detail), _) => writeln!(out, "sandbox    {}: {detail}", status.sandbox.enforced)?,
     }
     writeln!(out, "daemon     skillmeatd {}, pid {}, since {}", status.version, status.pid, status.started_at)
 }
@@ -84,7 +107,7 @@ fn render(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{Collection, Database, Halt, Reconciled, Watching};
+    use crate::control::protocol::{Collection, Database, DatabaseOnly, Halt, Reconciled, Sandbox, Watching};
 
     #[test]
     fn one_screen_says_what_is_true_and_what_to_do() {
@@ -116,6 +139,13 @@ mod tests {
             }],
             halts: vec![Halt { message: "collection work is gone".into(), ..Halt::default() }],
             problems: 1,
+            conflicts: 2,
+            database_only: vec![DatabaseOnly { id: "5f".into(), name: "../work".into() }],
+            sandbox: Sandbox {
+                enforced: "full".into(),
+                detail: None,
+                writable: vec!["/home/u/.skillmeat/cache".into(), "/home/u/.skillmeat/collections".into()],
+            },
         };
         let mut text = Vec::new();
         render(&mut text, &status).unwrap();
@@ -128,7 +158,10 @@ mod tests {
              last look  2026-01-01T00:00:01.000Z: 12 artifacts, 2 rows written, 4.056 ms\n\
              collection work: 12 artifacts  (manifest missing)\n\
              halted     collection work is gone\n\
+             database   collection \"../work\" (5f) has groups and no directory; they stay in the database\n\
+             conflicts  2 (`skillmeatd conflicts list` shows them)\n\
              problems   1 (`skillmeatd problems` lists them)\n\
+             sandbox    full: only 2 directories can be written in\n\
              daemon     skillmeatd 0.1.0, pid 7, since 2026-01-01T00:00:00.000Z\n"
         );
     }

@@ -1,21 +1,17 @@
 //! `sync`: one complete reconcile, by the running daemon or here.
 
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::io::Write;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress::Progress;
 use super::{Context, Exit, Failure, Output};
 use crate::control::protocol::Synced;
 use crate::daemon::lifecycle::LockError;
 use crate::daemon::{OnceError, once};
 use crate::domain::reactor::Setback;
 use crate::observe;
-
-/// A pass that takes longer than this shows that it is at work.
-const SHOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Bring the database up to date and say what changed
 ///
@@ -49,20 +45,15 @@ fn ask(context: &Context) -> anyhow::Result<Synced> {
     context.ask(|client| async move { client.sync().await })
 }
 
-fn here(context: &Context) -> anyhow::Result<Synced> {
+/// One pass by this process; by the daemon, if one runs.
+pub(super) fn here(context: &Context) -> anyhow::Result<Synced> {
     let config = context.config()?.config;
     observe::init(&config.log)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let bar = progress();
-    let result = runtime.block_on(once(context.paths.clone(), config, |what| {
-        if let Some(bar) = &bar {
-            bar.set_message(what.to_owned());
-        }
-    }));
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    let progress = Progress::start();
+    let result = runtime.block_on(once(context.paths.clone(), config, |what| progress.say(what)));
+    drop(progress);
     match result {
         Ok(synced) => Ok(synced),
         Err(OnceError::Lock(LockError::Held { .. })) => ask(context),
@@ -75,25 +66,6 @@ fn here(context: &Context) -> anyhow::Result<Synced> {
         .into()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// A line that moves, on a terminal, once the pass has taken a while.
-fn progress() -> Option<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
-        return None;
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-        bar.set_style(style);
-    }
-    let shown = bar.clone();
-    std::thread::spawn(move || {
-        std::thread::sleep(SHOW_AFTER);
-        if !shown.is_finished() {
-            shown.enable_steady_tick(Duration::from_millis(100));
-        }
-    });
-    Some(bar)
 }
 
 fn render(out: &mut impl Write, synced: &Synced) -> std::io::Result<()> {

@@ -39,6 +39,8 @@ pub struct Config {
     pub log: Log,
     /// How long rows count as verified.
     pub staleness: Staleness,
+    /// What the system keeps the daemon from.
+    pub sandbox: Sandbox,
     /// Leaving.
     pub shutdown: Shutdown,
     /// How changes are noticed.
@@ -121,6 +123,13 @@ pub struct Staleness {
     pub verify_interval: Duration,
 }
 
+/// What the system keeps the daemon from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Restrict what the worker can write, where the system can do that.
+    pub enabled: bool,
+}
+
 /// Leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shutdown {
@@ -156,6 +165,7 @@ impl Default for Config {
             database: Database { create: DatabaseCreate::Auto, skillmeat: None },
             log: Log { format: LogFormat::Auto, level: "info".to_owned() },
             staleness: Staleness { ttl: Ttl::default(), verify_interval: Duration::from_secs(5 * 60) },
+            sandbox: Sandbox { enabled: true },
             shutdown: Shutdown { grace: Duration::from_secs(5) },
             watch: Watch { mode: WatchMode::Auto, poll_interval: Duration::from_secs(2) },
         }

@@ -59,6 +59,8 @@ fn every_key_can_be_written_in_a_file() {
         ttl = "1h"
         ttl_by_collection = "work=2h, a=b=10s,"
         verify_interval = "1m"
+        [sandbox]
+        enabled = false
         [shutdown]
         grace = "500ms"
         [watch]
@@ -67,8 +69,18 @@ fn every_key_can_be_written_in_a_file() {
         "#,
     ))
     .unwrap();
-    let Config { debounce, remove_grace, reconcile, metadata, database, log, shutdown, staleness, watch } =
-        &loaded.config;
+    let Config {
+        debounce,
+        remove_grace,
+        reconcile,
+        metadata,
+        database,
+        log,
+        sandbox,
+        shutdown,
+        staleness,
+        watch,
+    } = &loaded.config;
     assert_eq!(debounce.quiet, Duration::from_millis(20));
     assert_eq!(debounce.max_wait, Duration::from_secs(1));
     assert_eq!(*remove_grace, Duration::from_secs(2));
@@ -78,6 +90,7 @@ fn every_key_can_be_written_in_a_file() {
     assert_eq!(database.skillmeat.as_deref(), Some(Path::new("/opt/bin/skillmeat")));
     assert_eq!(log.format, LogFormat::Json);
     assert_eq!(log.level, "info,skillmeatd::db=debug");
+    assert!(!sandbox.enabled);
     assert_eq!(shutdown.grace, Duration::from_millis(500));
     assert_eq!(staleness.ttl.default, Duration::from_secs(3600));
     assert_eq!(staleness.ttl.of("work"), Duration::from_secs(7200));

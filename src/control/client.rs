@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
 use super::protocol::{Problems, Refusal, Resumed, Stale, Status, Synced};
 use super::server::Resume;
 
@@ -102,6 +103,53 @@ impl Client {
         self.call(Method::POST, "/v1/resume", body).await
     }
 
+    /// What waits for a person's decision.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn conflicts(&self) -> Result<Conflicts, ClientError> {
+        self.call(Method::GET, "/v1/conflicts", Vec::new()).await
+    }
+
+    /// Decide conflicts.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resolve(&self, resolve: &Resolve) -> Result<Resolved, ClientError> {
+        self.call(Method::POST, "/v1/conflicts/resolve", self.body(resolve)?).await
+    }
+
+    /// The previous texts of manifests: of one collection, or of all.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn history(&self, collection: Option<&str>) -> Result<History, ClientError> {
+        let query = collection.map(|name| format!("?collection={}", escape(name))).unwrap_or_default();
+        self.call(Method::GET, &format!("/v1/history{query}"), Vec::new()).await
+    }
+
+    /// One previous text.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn show(&self, pick: &Pick) -> Result<VersionText, ClientError> {
+        let (collection, version) = (escape(&pick.collection), escape(&pick.version));
+        let path = format!("/v1/history/show?collection={collection}&version={version}");
+        self.call(Method::GET, &path, Vec::new()).await
+    }
+
+    /// Put a previous text back in place.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn restore(&self, pick: &Pick) -> Result<Restored, ClientError> {
+        self.call(Method::POST, "/v1/history/restore", self.body(pick)?).await
+    }
+
+    fn body(&self, body: &impl serde::Serialize) -> Result<Vec<u8>, ClientError> {
+        serde_json::to_vec(body).map_err(|error| self.confused(error))
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -165,13 +213,16 @@ impl Client {
     }
 }
 
-/// A text as one value of a query (RFC 3986, 2.1).
+/// A text as part of a URI's query (RFC 3986, 2.1).
 fn escape(text: &str) -> String {
+    use std::fmt::Write as _;
+
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
         out
     })

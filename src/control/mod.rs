@@ -12,6 +12,7 @@ pub mod server;
 
 use tokio::sync::oneshot;
 
+use protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
 use protocol::{Problems, Refusal, Resumed, Status, Synced};
 
 /// A question to the daemon, with the place its answer goes to.
@@ -32,4 +33,24 @@ pub enum Ask {
     },
     /// SkillMeat's own paths, and staleness.
     Api(api::Call),
+    /// Something to look through or to decide.
+    Review(Review),
+}
+
+/// Where the answer to a question goes, which may be refused.
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// Questions about what the daemon keeps for a person: conflicts, and the previous texts of manifests.
+#[derive(Debug)]
+pub enum Review {
+    /// What waits for a decision.
+    Conflicts(Reply<Conflicts>),
+    /// Decide conflicts.
+    Resolve(Resolve, Reply<Resolved>),
+    /// The previous texts of one collection's manifest, or of all.
+    History(Option<String>, Reply<History>),
+    /// One of them.
+    Show(Pick, Reply<VersionText>),
+    /// Put one of them back in place.
+    Restore(Pick, Reply<Restored>),
 }

@@ -3,6 +3,8 @@
 //! These types are a contract: fields are added, never renamed or removed, within [`VERSION`]. They are separate from
 //! the domain's types so that the core can change without breaking a script.
 
+pub mod review;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::model::Problem;
@@ -39,6 +41,35 @@ pub struct Status {
     pub halts: Vec<Halt>,
     /// Number of entries of `problems`.
     pub problems: usize,
+    /// Number of conflicts that wait for a decision.
+    #[serde(default)]
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to: their groups stay in the database alone.
+    #[serde(default)]
+    pub database_only: Vec<DatabaseOnly>,
+    /// What the system keeps the daemon from.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+}
+
+/// A DB collection that no directory belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseOnly {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What the system keeps the thread that writes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// `full`, `partial` or `none`; empty until the daemon has begun to work.
+    pub enforced: String,
+    /// Why not `full`.
+    pub detail: Option<String>,
+    /// The directories in which, and below which, files can be written. Nothing else can.
+    pub writable: Vec<String>,
 }
 
 /// The daemon's state in one word.
@@ -145,6 +176,9 @@ pub struct Synced {
     pub halts: Vec<Halt>,
     /// Number of problems.
     pub problems: usize,
+    /// Number of conflicts that wait for a decision.
+    #[serde(default)]
+    pub conflicts: usize,
 }
 
 /// A halted collection was released.

@@ -7,6 +7,7 @@
 
 pub(in crate::control) mod answer;
 mod asks;
+mod review;
 mod socket;
 mod v1;
 
@@ -25,6 +26,7 @@ pub(in crate::control) use v1::Resume;
 pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     Router::new()
         .merge(v1::routes())
+        .merge(review::routes())
         .with_state(Asks::new(asks.clone()))
         .merge(super::api::router(asks))
         // After all routes: the second one is for those that are there already.

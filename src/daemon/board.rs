@@ -9,7 +9,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::api::Tally;
 use crate::control::protocol::{
-    Collection, Database, Halt, Problems, Reconciled, State, Status, Synced, VERSION, Watching,
+    Collection, Database, DatabaseOnly, Halt, Problems, Reconciled, Sandbox, State, Status, Synced, VERSION,
+    Watching,
 };
 use crate::domain::model::{Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -53,6 +54,10 @@ pub struct Findings {
     pub pending_removals: usize,
     /// Everything that is wrong with the files, or between files and database.
     pub problems: Vec<Problem>,
+    /// Conflicts that wait for a decision.
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to.
+    pub database_only: Vec<DatabaseOnly>,
     /// The cache database.
     pub database: Database,
     /// What it took.
@@ -86,6 +91,7 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    pub(super) sandbox: Sandbox,
     /// Since when a reconcile has been under way.
     busy_since: Option<Instant>,
 }
@@ -96,7 +102,8 @@ const LONG: Duration = Duration::from_secs(1);
 impl Board {
     pub(super) fn new(root: String, started_at: DateTime<Utc>) -> Self {
         let watching = Watching { mode: "events".into(), ..Watching::default() };
-        Self { root, started_at, watching, last: None, findings: None, busy_since: None }
+        let sandbox = Sandbox::default();
+        Self { root, started_at, watching, last: None, findings: None, sandbox, busy_since: None }
     }
 
     /// Note how much is watched; the mode that follows from it.
@@ -160,6 +167,9 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            conflicts: findings.conflicts,
+            database_only: findings.database_only,
+            sandbox: self.sandbox.clone(),
         }
     }
 
@@ -177,6 +187,7 @@ pub(super) fn synced(findings: &Findings) -> Synced {
         pending_removals: findings.pending_removals,
         halts: findings.halts.iter().map(halt).collect(),
         problems: findings.problems.len(),
+        conflicts: findings.conflicts,
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime};
 
 use chrono::Utc;
@@ -29,14 +30,17 @@ use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
 mod database;
+mod exchange;
 mod follow;
 mod remember;
+mod review;
 mod verify;
 mod worker;
 
+use exchange::Exchange;
 use remember::Unsaved;
 use verify::Verification;
-pub(super) use worker::{Answer, Worker};
+pub(super) use worker::{Answer, StartError, Worker};
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +72,13 @@ pub struct Engine {
     notices: Vec<Problem>,
     /// Whether strays of killed writers have been looked for.
     swept: bool,
+    /// Where programs are run: not by the thread of the engine, which may be restricted.
+    programs: Option<tokio::runtime::Handle>,
     /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
     verification: Verification,
+    exchange: Exchange,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -123,6 +130,7 @@ impl Engine {
         let state = opened.state;
         let scans: BTreeMap<ScanKey, CachedArtifact> = state.scans().await.map_err(failed)?;
         let bases = follow::load(&state).await.map_err(failed)?;
+        let exchange = Exchange::load(&state).await.map_err(failed)?;
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
             confirmed: state.confirmed().await.map_err(failed)?,
@@ -140,10 +148,26 @@ impl Engine {
             bases,
             notices: notice.into_iter().collect(),
             swept: false,
+            programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
             verification: Verification::default(),
+            exchange,
         })
+    }
+
+    /// Have other programs run by this runtime's threads. They inherit the restrictions of the thread that starts them.
+    #[must_use]
+    pub fn running_programs_on(mut self, runtime: tokio::runtime::Handle) -> Self {
+        self.programs = Some(runtime);
+        self
+    }
+
+    /// Count progress in long work here.
+    #[must_use]
+    pub fn counting_in(mut self, progress: Arc<AtomicU64>) -> Self {
+        self.scanner = self.scanner.counting_in(progress);
+        self
     }
 
     /// Use these settings from now on.
@@ -188,6 +212,7 @@ impl Engine {
             Ok(()) => {}
             Err(stop) => findings.setback = Some((stop.setback, stop.why)),
         }
+        self.tell_exchange(&mut findings);
         findings.database = self.database.clone();
         findings.problems.extend(self.notices.iter().cloned());
         findings.problems.sort();
@@ -216,7 +241,7 @@ impl Engine {
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
-        let scope = self.rows_to_compare(all_rows, scanned.touched).await?;
+        let scope = self.rows_to_compare(all_rows, scanned.touched.clone()).await?;
         let followed_at = Instant::now();
         let applied = self.apply(&scanned.desired, &scope, findings).await;
         tracing::debug!(
@@ -230,6 +255,13 @@ impl Engine {
             self.keep(collection, text).await; // not before: the edit is in the database sooner
         }
         applied?;
+        // After the rows, because members and tags hang on them.
+        let exchanged = self.exchange(&mut scanned, all_rows).await;
+        self.keep_replaced().await;
+        exchanged?;
+        if self.take_made_collection() {
+            self.apply(&scanned.desired, &Scope::All, findings).await?;
+        }
         match followed.held_up {
             // What is left is touched again, and followed, at the next look.
             Some(why) => Err(Stop::new(Setback::Transient, why)),
@@ -277,6 +309,7 @@ impl Engine {
             let memory = &self.memory;
             let mut decision = Decision::default();
             let mut removed = BTreeSet::new();
+            let mut made = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
             // Before every row is compared none is known to be verified, whoever asks.
             round = if *scope == Scope::All { self.verification.begin(&self.config) } else { None };
@@ -287,20 +320,19 @@ impl Engine {
                     if let Some(round) = &mut round {
                         round.note(desired, actual, &mut decision);
                     }
+                    made |= !decision.plan.new_artifacts.is_empty();
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
                     std::mem::take(&mut decision.plan)
                 })
                 .await;
             let applied = match applied {
                 Ok(applied) => applied,
-                Err(error) => {
-                    if error.needs_reopen() || !error.is_transient() || cache.replaced() {
-                        self.cache = None;
-                    }
-                    return Err(error.into());
-                }
+                Err(error) => return Err(self.give_up_cache(error)),
             };
-            findings.reconciled.rows = applied.rows as u64;
+            findings.reconciled.rows += applied.rows as u64;
+            if made {
+                self.note_artifacts_made();
+            }
             findings.cost.transactions = applied.transactions;
             findings.cost.verified = applied.verified;
             findings.cost.busy_retries = applied.busy_retries;

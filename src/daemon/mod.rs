@@ -13,7 +13,9 @@ pub mod lifecycle;
 mod once;
 mod readiness;
 mod reads;
+mod sandbox;
 mod told;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,19 +27,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, ConfigError, WatchMode};
 use crate::control::api::Tally;
-use crate::control::protocol::{Refusal, Resumed, Synced, VERSION};
-use crate::control::{Ask, server};
+use crate::control::protocol::{Refusal, Resumed, Sandbox, Synced, VERSION};
+use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
 use crate::domain::removal::HaltReason;
 use crate::fs::watch::{Loss, Notice, Use, Watcher};
 use crate::paths::{Paths, PrivateDirError, create_private};
 use board::Board;
-use engine::{Answer, Worker};
+use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
 use reads::{Desk, Errand};
 use told::Told;
+use watchdog::{Part, Verdict, Watchdog};
 
 pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
@@ -112,14 +115,18 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         }
     });
 
-    let engine = Engine::open(paths.clone(), config.clone()).await?;
     let sender = inputs.clone();
-    let worker = Worker::start(engine, move |answer| {
+    let worker = Worker::start(paths.clone(), config.clone(), move |answer| {
         let _ = sender.send(Input::Worker(answer));
-    })
-    .map_err(start("the worker"))?;
+    });
+    let worker = worker.await.map_err(|error| match error {
+        StartError::Engine(error) => error.into(),
+        StartError::Thread(error) => start("the worker")(error),
+    })?;
 
     let watcher = watcher(&paths, &config, &inputs).map_err(start("the file watcher"))?;
+    let readiness = Readiness::of_process();
+    let allowed = readiness.watchdog();
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
     let board = Board::new(paths.root.display().to_string(), Utc::now());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
@@ -141,7 +148,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         desk,
         refreshes: 0,
         told: Told::default(),
-        readiness: Readiness::of_process(),
+        watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
+        readiness,
     };
     let ended = daemon.run().await;
     server.abort();
@@ -195,6 +203,8 @@ struct Daemon {
     refreshes: u64,
     told: Told,
     readiness: Readiness,
+    /// With the time the service manager allows between two signs of life.
+    watchdog: Option<(Watchdog, Duration)>,
 }
 
 impl Daemon {
@@ -210,7 +220,8 @@ impl Daemon {
                     return Ok(());
                 }
             }
-            let due = self.reactor.deadline().into_iter().chain(last_moment).min();
+            let look = self.watchdog.as_ref().map(|(watchdog, _)| watchdog.due());
+            let due = self.reactor.deadline().into_iter().chain(last_moment).chain(look).min();
             tokio::select! {
                 input = self.inbox.recv() => match input {
                     Some(input) => event = self.take(input)?,
@@ -218,6 +229,7 @@ impl Daemon {
                 },
                 () = sleep_until(due) => event = Some(Event::Wake),
             }
+            self.look_after_the_parts();
             if last_moment.is_some_and(|moment| moment <= Instant::now()) {
                 tracing::warn!(grace = ?self.grace, "stopping with work left; it is done at the next start");
                 self.worker.abandon();
@@ -267,6 +279,14 @@ impl Daemon {
                 Some(Event::Armed(mode))
             }
             Input::Worker(Answer::Died) => return Err(DaemonError::WorkerDied),
+            Input::Worker(Answer::Confined(sandbox)) => {
+                self.confined(sandbox);
+                None
+            }
+            Input::Worker(Answer::Alive) => {
+                self.sign_of_life(Part::Worker);
+                None
+            }
             Input::Worker(Answer::CacheChecked { changed }) => Some(Event::CacheChecked { changed }),
             Input::Worker(Answer::Reconciled { revision, findings, look_again }) => {
                 Some(self.reconciled(revision, *findings, look_again))
@@ -275,7 +295,7 @@ impl Daemon {
             Input::Errand(errand) => Some(self.run_errand(errand)),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
-                self.readiness.stopping();
+                self.readiness.stopping(self.grace);
                 Some(Event::Terminate)
             }
             Input::Signal(Signal::Reload) => {
@@ -315,6 +335,45 @@ impl Daemon {
         Event::Reconciled(Report { result, look_again })
     }
 
+    fn sign_of_life(&mut self, part: Part) {
+        if let Some((watchdog, _)) = &mut self.watchdog {
+            watchdog.alive(part, Instant::now());
+        }
+    }
+
+    /// If it is time: judge the signs of life, tell the service manager, and ask for more.
+    fn look_after_the_parts(&mut self) {
+        let now = Instant::now();
+        let Some((watchdog, allowed)) = self.watchdog.as_mut().filter(|(watchdog, _)| watchdog.due() <= now)
+        else {
+            return;
+        };
+        match watchdog.look(self.worker.progress(), now) {
+            Verdict::Alive => self.readiness.alive(*allowed),
+            Verdict::Doubtful => tracing::debug!(round = watchdog.round(), "a sign of life is overdue"),
+            Verdict::Dead(part) => {
+                let why = format!("{part} has given no sign of life for {} s", allowed.as_secs());
+                tracing::error!("{why}; the service manager is to start the daemon anew");
+                self.readiness.wedged(&why);
+            }
+        }
+        self.worker.ask();
+        self.sign_of_life(Part::Watcher);
+    }
+
+    fn confined(&mut self, sandbox: Sandbox) {
+        // Other places under the same restrictions are no news.
+        if sandbox.enforced != self.board.sandbox.enforced {
+            match &sandbox.detail {
+                None => tracing::info!(enforced = sandbox.enforced, "the worker writes in its places only"),
+                Some(why) => {
+                    tracing::info!(enforced = sandbox.enforced, why, "the worker is not fully restricted");
+                }
+            }
+        }
+        self.board.sandbox = sandbox;
+    }
+
     fn tell_state(&mut self) {
         let (state, detail) = self.board.state();
         self.readiness.state(state, detail);
@@ -330,6 +389,12 @@ impl Daemon {
                 Ok(resumed) => return Some(self.demand(Wanted::Resumed(answer, resumed))),
                 Err(refusal) => drop(answer.send(Err(refusal))),
             },
+            Ask::Review(review) => {
+                let decides = matches!(review, Review::Resolve(..) | Review::Restore(..));
+                self.worker.review(review);
+                // What was decided is carried to the other side, and found out anew for `status`.
+                return decides.then_some(Event::Demand(ScanScope::All));
+            }
         }
         None
     }

@@ -74,7 +74,7 @@ async fn sentinel(db: &impl ConnectionTrait, path: &str) -> Result<bool> {
     Ok(!all(db, sql, vec![SENTINEL_PROJECT.into(), path.into()]).await?.is_empty())
 }
 
-async fn collections(
+pub(super) async fn collections(
     db: &impl ConnectionTrait,
     capabilities: &Capabilities,
 ) -> Result<BTreeMap<String, DbCollection>> {
@@ -275,6 +275,11 @@ impl<'a> Cells<'a> {
         Self { row, next: 0, sound: true }
     }
 
+    /// Whether every cell so far could be taken as it is.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
+    }
+
     fn after_rowid(row: &'a QueryResult) -> Self {
         Self { next: 1, ..Self::new(row) }
     }
@@ -292,7 +297,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn number(&mut self) -> i64 {
+    pub(super) fn number(&mut self) -> i64 {
         self.cell().unwrap_or_else(|| {
             self.sound = false;
             0

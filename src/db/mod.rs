@@ -13,12 +13,16 @@
 //! wait longer than its patience.
 
 mod apply;
+mod aside;
 mod changes;
+mod checks;
 mod connect;
 mod entity;
 mod error;
 pub mod format;
+mod holders;
 mod load;
+mod owned;
 mod read;
 mod schema;
 mod sync;
@@ -31,12 +35,18 @@ use migration::{MigrationTrait, SchemaManager, StandaloneCache};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tokio::time::{Instant, sleep};
 
+pub use aside::{Aside, AsideError, set_aside};
 pub use changes::RECHECKS;
+pub use checks::library_version;
 pub use connect::FileId;
 pub use error::{DbError, Result};
+pub use holders::{Holder, holders};
+pub use owned::Owned;
 pub use read::Reader;
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
+
+pub(crate) use changes::Versions as Stand;
 
 use crate::domain::staleness::Cutoffs;
 use changes::{Versions, versions};

@@ -30,6 +30,7 @@
 
 mod compose;
 mod construct;
+mod edit;
 mod entry;
 mod lenient;
 mod lines;
@@ -41,6 +42,7 @@ mod strict;
 mod text;
 mod tools;
 
+pub use edit::{FrontmatterError, edit};
 pub use entry::entry_file;
 
 use std::ops::Range;

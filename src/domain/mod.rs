@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod catalog;
+pub mod checkup;
 pub mod dirty;
 pub mod edit;
 pub mod fingerprint;
@@ -15,6 +16,7 @@ pub mod frontmatter;
 pub mod hint;
 pub mod manifest;
 pub mod mapping;
+pub mod merge;
 pub mod model;
 pub mod owned;
 pub mod plan;

@@ -23,6 +23,11 @@ const CACHE_QUIET: Duration = Duration::from_millis(8);
 const CACHE_MAX_WAIT: Duration = Duration::from_millis(50);
 /// A look that found nothing new is repeated once, this much later.
 const CACHE_SECOND_LOOK: Duration = Duration::from_millis(50);
+/// After a look that found a commit the next one waits as many times as long as that one took, because such a look
+/// carries groups and tags over to the files: a hammering writer gets a quarter of our time, and nobody else waits …
+const CACHE_REST: u32 = 3;
+/// … but never longer than this.
+const CACHE_REST_MAX: Duration = Duration::from_secs(1);
 /// Comparisons for foreign commits keep this distance, so that a bulk writer does not have us re-read after each commit.
 const COMPARE_DISTANCE: Duration = Duration::from_millis(250);
 /// First pause after a failure; doubled each time.
@@ -70,7 +75,7 @@ pub enum Event {
     Wake,
     /// The worker finished a reconcile.
     Reconciled(Report),
-    /// The worker looked at the cache's change counter.
+    /// The worker looked at the cache's change counter, and if it had moved carried groups and tags over to the files.
     CacheChecked {
         /// Whether another process has committed since the last look, or the file was replaced.
         changed: bool,
@@ -117,7 +122,9 @@ pub enum Effect {
         /// Whether to compare every row, not only those of the artifacts in scope: another process has written.
         all_rows: bool,
     },
-    /// Look at the cache's change counter. Answered by [`Event::CacheChecked`].
+    /// Look at the cache's change counter, and if it has moved carry groups and tags over to the files at once: a person
+    /// at the web page waits for nothing else. The rows are compared afterwards, in a reconcile. Answered by
+    /// [`Event::CacheChecked`].
     CheckCache,
     /// Build the watcher anew. Answered by [`Event::Armed`].
     Rearm,
@@ -151,6 +158,10 @@ struct CacheWatch {
     /// First and last touch of the cache's files that has not been looked into.
     touched: Option<(Instant, Instant)>,
     second_look: Option<Instant>,
+    /// When the look under way began.
+    began: Option<Instant>,
+    /// No look before this.
+    rest: Option<Instant>,
     /// A foreign commit was seen and not compared yet.
     compare: bool,
     last_compare: Option<Instant>,
@@ -323,6 +334,7 @@ impl Reactor {
     fn check_cache(&mut self, now: Instant) -> Option<Effect> {
         self.cache.check_due().filter(|due| *due <= now)?;
         self.cache.touched = None;
+        self.cache.began = Some(now);
         self.worker = Some((ScanScope::nothing(), false));
         Some(Effect::CheckCache)
     }
@@ -365,9 +377,11 @@ impl Reactor {
 
     fn cache_checked(&mut self, changed: bool, now: Instant) {
         self.worker = None;
+        let took = self.cache.began.take().map(|began| now.saturating_duration_since(began));
         if changed {
             self.cache.compare = true;
             self.cache.second_look = None;
+            self.cache.rest = took.map(|took| now + took.saturating_mul(CACHE_REST).min(CACHE_REST_MAX));
             // A cache that could not be used may be usable now.
             self.not_before = self.not_before.map(|pause| pause.min(now + COMPARE_DISTANCE));
         } else {
@@ -385,7 +399,8 @@ impl CacheWatch {
 
     fn check_due(&self) -> Option<Instant> {
         let touched = self.touched.map(|(first, last)| (last + CACHE_QUIET).min(first + CACHE_MAX_WAIT));
-        touched.into_iter().chain(self.second_look).min()
+        let due = touched.into_iter().chain(self.second_look).min()?;
+        Some(self.rest.map_or(due, |rest| due.max(rest)))
     }
 
     fn looked_in_vain(&mut self, now: Instant) {

@@ -1,9 +1,11 @@
 //! On real files, with a second SQLite (rusqlite) as the neighbour.
 
 mod applying;
+mod aside;
 mod loading;
 mod neighbours;
 mod opening;
+mod owned;
 
 use std::path::{Path, PathBuf};
 

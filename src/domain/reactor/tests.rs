@@ -228,6 +228,34 @@ fn a_foreign_commit_is_compared_without_looking_at_files() {
 }
 
 #[test]
+fn a_hammering_writer_is_looked_at_for_a_quarter_of_the_time() {
+    let start = origin();
+    let mut reactor = settled(start);
+    let (mut now, mut busy) = (start, Duration::ZERO);
+    while now < start + Duration::from_secs(10) {
+        reactor.handle(Event::Hint(Hint::Cache), now);
+        now = reactor.deadline().unwrap().max(now);
+        for effect in reactor.handle(Event::Wake, now) {
+            match effect {
+                Effect::CheckCache => {
+                    now += ms(40);
+                    busy += ms(40);
+                    let effects = reactor.handle(Event::CacheChecked { changed: true }, now);
+                    assert!(effects.len() <= 1);
+                    if !effects.is_empty() {
+                        reactor.handle(DONE, now);
+                    }
+                }
+                Effect::Reconcile { .. } => drop(reactor.handle(DONE, now)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(busy < Duration::from_millis(2_600), "{busy:?}");
+    assert!(busy > Duration::from_millis(1_500), "and it is looked at: {busy:?}");
+}
+
+#[test]
 fn a_look_that_saw_nothing_is_repeated_once() {
     let start = origin();
     let mut reactor = settled(start);
@@ -306,6 +334,11 @@ struct World {
     /// What the worker read of the files, if it has read and not yet written.
     scanned: Option<(ScanScope, bool, Tree)>,
     foreign_commit: bool,
+    /// What the database owns and the manifest keeps a copy of, as a number each; what they last agreed on, and every
+    /// number the manifest has had.
+    owned: (u64, u64),
+    agreed: u64,
+    seen: BTreeSet<u64>,
     faults: bool,
 }
 
@@ -323,7 +356,22 @@ impl World {
             wire: Vec::new(),
             scanned: None,
             foreign_commit: false,
+            owned: (0, 0),
+            agreed: 0,
+            seen: BTreeSet::from([0]),
             faults,
+        }
+    }
+
+    /// The three-way merge at its smallest: one value, and the database wins.
+    fn exchange(&mut self) {
+        let (database, file) = self.owned;
+        let edited = file != self.agreed && !self.seen.contains(&file);
+        let result = if database == self.agreed && edited { file } else { database };
+        self.owned = (result, result);
+        self.seen.extend([file, result]);
+        if !(self.faults && self.dice.chance(10)) {
+            self.agreed = result; // else killed, or our state could not be written
         }
     }
 
@@ -338,6 +386,9 @@ impl World {
                 }
                 Effect::CheckCache => {
                     let changed = std::mem::take(&mut self.foreign_commit);
+                    if changed && !(self.faults && self.dice.chance(15)) {
+                        self.exchange();
+                    }
                     self.wire.push((self.now + delay, Event::CacheChecked { changed }));
                 }
                 Effect::Rearm => self.wire.push((self.now + delay, Event::Armed(Mode::Events))),
@@ -368,6 +419,16 @@ impl World {
                 Some(content) => self.known.insert(*key, *content),
                 None => self.known.remove(key),
             };
+        }
+        let manifest_in_scope = match &scope {
+            ScanScope::All => true,
+            ScanScope::Collections(map) => map.values().any(|dirt| match dirt {
+                Dirt::Whole => true,
+                Dirt::Parts { manifest, .. } => *manifest,
+            }),
+        };
+        if all_rows || manifest_in_scope {
+            self.exchange();
         }
         // What was read before and is not in scope now is what the daemon remembers of it.
         for key in keys.iter().filter(|key| all_rows || in_scope(key)) {
@@ -412,6 +473,25 @@ impl World {
             self.foreign_commit = true;
             self.emit(Event::Hint(Hint::Cache));
         }
+    }
+
+    /// The web page, a person with an editor, or SkillMeat's command line with a stale copy.
+    fn owned_part_changes(&mut self) {
+        self.next_content += 1;
+        match self.dice.roll(3) {
+            0 => {
+                self.owned.0 = self.next_content;
+                self.foreign_commit = true;
+                self.emit(Event::Hint(Hint::Cache));
+                return;
+            }
+            1 => self.owned.1 = self.next_content,
+            _ => {
+                let index = usize::try_from(self.dice.roll(self.seen.len() as u64)).unwrap();
+                self.owned.1 = *self.seen.iter().nth(index).unwrap();
+            }
+        }
+        self.emit(Event::Hint(Hint::Manifest { collection: "c0".into(), renamed: true }));
     }
 
     fn crash(&mut self) {
@@ -460,6 +540,7 @@ impl World {
                 0..=5 => self.user_acts(),
                 6 | 7 => self.foreign_writer_acts(),
                 8 if self.faults && self.dice.chance(50) => self.crash(),
+                8 => self.owned_part_changes(),
                 9 if self.faults && self.dice.chance(50) => self.emit(Event::Lost),
                 _ => {}
             }
@@ -476,6 +557,7 @@ fn the_simulated_world_converges_within_seconds_when_events_arrive() {
         world.play(40);
         world.run_until(world.now + Duration::from_secs(2));
         assert_eq!(world.cache, world.files, "seed {seed}");
+        assert_eq!(world.owned.0, world.owned.1, "seed {seed}");
         assert!(world.reactor.is_idle(), "seed {seed} is not idle");
     }
 }
@@ -490,6 +572,7 @@ fn the_simulated_world_converges_over_ten_thousand_seeds_of_faults() {
         // Whatever was lost, the safety timer finds it.
         world.run_until(world.now + TIMING.safety + Duration::from_secs(2));
         assert_eq!(world.cache, world.files, "seed {seed}");
+        assert_eq!(world.owned.0, world.owned.1, "seed {seed}");
         assert!(world.reactor.is_idle(), "seed {seed} is not idle");
     }
 }

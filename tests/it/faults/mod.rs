@@ -13,10 +13,13 @@ mod scene;
 mod database;
 mod files;
 mod lifecycle;
+mod rebuild;
 mod removal;
 mod roots;
 mod saves;
 
+#[cfg(target_os = "linux")]
+mod doctor;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
