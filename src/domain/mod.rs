@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod authoring;
 pub mod catalog;
 pub mod checkup;
 pub mod dirty;
