@@ -3,6 +3,7 @@
 //! What this module does not do: anything a command is about. It parses, calls, prints and turns results
 //! into exit codes. Nothing below it prints to standard output or ends the process.
 
+mod artifact;
 mod completions;
 mod config;
 mod conflicts;
@@ -67,6 +68,7 @@ enum Command {
     Db(db::DbArgs),
     Conflicts(conflicts::ConflictsArgs),
     History(history::HistoryArgs),
+    Artifact(artifact::ArtifactArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
@@ -105,6 +107,7 @@ impl Command {
             Self::Db(args) => db::run(args, context),
             Self::Conflicts(args) => conflicts::run(args, context),
             Self::History(args) => history::run(args, context),
+            Self::Artifact(args) => artifact::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),

@@ -13,9 +13,11 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::protocol::artifact::{Artifact, Create};
 use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
 use super::protocol::{Problems, Refusal, Resumed, Stale, Status, Synced};
 use super::server::Resume;
+use crate::domain::authoring::Fields;
 
 /// How long the daemon has to answer.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -93,6 +95,51 @@ impl Client {
         self.call(Method::GET, &path, Vec::new()).await
     }
 
+    /// An artifact as its files have it.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; so for the three below.
+    pub async fn artifact(&self, id: &str, collection: Option<&str>) -> Result<Artifact, ClientError> {
+        self.call(Method::GET, &artifact_path(id, "/metadata", collection), Vec::new()).await
+    }
+
+    /// Set fields of an artifact.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn edit(
+        &self,
+        id: &str,
+        collection: Option<&str>,
+        fields: &Fields,
+        if_match: Option<&str>,
+    ) -> Result<Artifact, ClientError> {
+        let body = serde_json::to_vec(fields).map_err(|error| self.confused(error))?;
+        self.call_if(Method::PUT, &artifact_path(id, "/metadata", collection), body, if_match).await
+    }
+
+    /// Make an artifact.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn create(&self, create: &Create) -> Result<Artifact, ClientError> {
+        let body = serde_json::to_vec(create).map_err(|error| self.confused(error))?;
+        self.call(Method::POST, "/api/v1/artifacts", body).await
+    }
+
+    /// Remove an artifact with its files.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn remove(
+        &self,
+        id: &str,
+        collection: Option<&str>,
+        if_match: Option<&str>,
+    ) -> Result<Artifact, ClientError> {
+        self.call_if(Method::DELETE, &artifact_path(id, "", collection), Vec::new(), if_match).await
+    }
+
     /// Let the removals of a halted collection happen.
     ///
     /// # Errors
@@ -156,7 +203,18 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await {
+        self.call_if(method, path, body, None).await
+    }
+
+    /// [`Self::call`] under a condition (RFC 9110, 13.1.1).
+    async fn call_if<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        if_match: Option<&str>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(PATIENCE, self.exchange(method, path, body, if_match)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.confused(format!("none came within {} s", PATIENCE.as_secs()))),
         }
@@ -167,6 +225,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Vec<u8>,
+        if_match: Option<&str>,
     ) -> Result<T, ClientError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
@@ -177,13 +236,15 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| self.confused(e))?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "skillmeatd")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| self.confused(error))?;
+            .header("content-type", "application/json");
+        if let Some(etag) = if_match {
+            request = request.header("if-match", etag);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| self.confused(error))?;
         let answer = async {
             let response = sender.send_request(request).await?;
             let ok = response.status().is_success();
@@ -211,6 +272,11 @@ impl Client {
     fn confused(&self, reason: impl ToString) -> ClientError {
         ClientError::Confused { path: self.socket.clone(), reason: reason.to_string() }
     }
+}
+
+fn artifact_path(id: &str, tail: &str, collection: Option<&str>) -> String {
+    let query = collection.map(|name| format!("?collection={}", escape(name))).unwrap_or_default();
+    format!("/api/v1/artifacts/{}{tail}{query}", escape(id))
 }
 
 /// A text as part of a URI's query (RFC 3986, 2.1).

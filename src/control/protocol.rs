@@ -3,6 +3,7 @@
 //! These types are a contract: fields are added, never renamed or removed, within [`VERSION`]. They are separate from
 //! the domain's types so that the core can change without breaking a script.
 
+pub mod artifact;
 pub mod review;
 
 use serde::{Deserialize, Serialize};
@@ -253,11 +254,20 @@ pub struct Refusal {
     pub title: String,
     /// What happened, and what to do.
     pub detail: String,
+    /// For a change that was refused because something else has changed: how it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<serde_json::Value>,
 }
 
 impl Refusal {
     /// A refusal with this HTTP status code.
     pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { status, title: title.into(), detail: detail.into() }
+        Self { status, title: title.into(), detail: detail.into(), current: None }
+    }
+
+    /// The same with how the thing is now.
+    #[must_use]
+    pub fn with_current(self, current: &impl Serialize) -> Self {
+        Self { current: serde_json::to_value(current).ok(), ..self }
     }
 }

@@ -29,6 +29,7 @@ use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
+mod author;
 mod database;
 mod exchange;
 mod follow;
@@ -78,6 +79,8 @@ pub struct Engine {
     decided: Decided,
     unsaved: Unsaved,
     verification: Verification,
+    /// Whether a change that an earlier run was killed in has been looked for.
+    authored: bool,
     exchange: Exchange,
 }
 
@@ -152,6 +155,7 @@ impl Engine {
             decided: Decided::default(),
             unsaved: Unsaved::default(),
             verification: Verification::default(),
+            authored: false,
             exchange,
         })
     }
@@ -224,6 +228,9 @@ impl Engine {
 
     async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
         let began = Instant::now();
+        if !std::mem::replace(&mut self.authored, true) {
+            self.finish_authoring().await;
+        }
         let mut scanned = self.scan(scope)?;
         findings.cost.looked_at = scanned.stats.artifacts;
         findings.cost.read = scanned.stats.read;

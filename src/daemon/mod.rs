@@ -292,7 +292,7 @@ impl Daemon {
                 Some(self.reconciled(revision, *findings, look_again))
             }
             Input::Ask(ask) => self.answer(ask),
-            Input::Errand(errand) => Some(self.run_errand(errand)),
+            Input::Errand(errand) => self.run_errand(errand),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
                 self.readiness.stopping(self.grace);
@@ -399,16 +399,20 @@ impl Daemon {
         None
     }
 
-    fn run_errand(&mut self, errand: Errand) -> Event {
+    fn run_errand(&mut self, errand: Errand) -> Option<Event> {
         match errand {
             Errand::Refresh(refresh, answer) => {
                 self.refreshes += 1;
                 self.worker.wish(self.refreshes, refresh);
-                self.demand(Wanted::Refreshed(self.refreshes, answer))
+                Some(self.demand(Wanted::Refreshed(self.refreshes, answer)))
             }
             Errand::Invalidate(what, answer) => {
                 self.worker.invalidate(what, answer);
-                Event::LookBy(Instant::now() + RECHECK)
+                Some(Event::LookBy(Instant::now() + RECHECK))
+            }
+            Errand::Author(what, answer) => {
+                self.worker.author(what, answer);
+                None
             }
         }
     }

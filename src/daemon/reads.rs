@@ -16,9 +16,11 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
 use super::{Input, board};
 use crate::control::api::{
-    Call, Counters, Invalidate, Refresh, Refreshed, RefreshedArtifact, Reply, StaleQuery, Staleness, Tally,
+    Authoring, Call, Counters, Invalidate, Refresh, Refreshed, RefreshedArtifact, Reply, StaleQuery,
+    Staleness, Tally,
 };
 use crate::control::protocol::Refusal;
+use crate::control::protocol::artifact::Artifact;
 use crate::db::{DbError, Reader};
 use crate::domain::catalog::{GroupRow, GroupsQuery, Page, PageQuery, Tags, TagsQuery, iso};
 use crate::domain::model::ArtifactId;
@@ -37,6 +39,8 @@ pub(super) enum Errand {
     Refresh(Refresh, oneshot::Sender<Result<BTreeMap<String, Tally>, Refusal>>),
     /// Set `synced_at` to NULL.
     Invalidate(Invalidate, Reply<usize>),
+    /// Look at an artifact's files, or change them.
+    Author(Authoring, Reply<Artifact>),
 }
 
 /// See the module's text.
@@ -98,6 +102,7 @@ impl Desk {
             Call::Groups(query, reply) => drop(reply.send(self.groups(&query).await)),
             Call::Tags(query, reply) => drop(reply.send(self.tags(&query).await)),
             Call::Stale(query, reply) => drop(reply.send(self.stale(&query).await)),
+            Call::Author(what, reply) => drop(reply.send(self.author(what).await)),
             Call::Refresh(refresh, reply) => {
                 let refreshed = self.refresh(refresh).await;
                 let counter =
@@ -241,6 +246,22 @@ impl Desk {
             created: old.is_none(),
         };
         Ok(Refreshed { collections, artifact: Some(artifact) })
+    }
+
+    /// The files first, then the rows, before the answer.
+    async fn author(&self, what: Authoring) -> Result<Artifact, Refusal> {
+        let only_asked = matches!(what, Authoring::Show { .. });
+        let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(Input::Errand(Errand::Author(what, reply))).map_err(|_| stopping())?;
+        let mut artifact = answer.await.map_err(|_| stopping())??;
+        if only_asked {
+            artifact.mirrored = true;
+            return Ok(artifact);
+        }
+        let nothing_stale = Refresh::Metadata { older_than: Some(Duration::MAX), tags: Vec::new() };
+        artifact.mirrored = self.look(nothing_stale).await.is_ok();
+        Ok(artifact)
     }
 
     async fn resolve_invalidation(&self, what: Invalidate) -> Result<Invalidate, Refusal> {

@@ -6,6 +6,7 @@
 //!
 //! What this module does not do: know the daemon or a database. It hands over [`Call`]s and waits for answers.
 
+mod artifacts;
 mod catalog;
 mod counters;
 mod limit;
@@ -23,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Ask;
 use super::protocol::Refusal;
+use super::protocol::artifact::{Artifact, Create};
+use crate::domain::authoring::Fields;
 use crate::domain::catalog::{GroupRow, GroupsQuery, Page, PageQuery, Tags, TagsQuery};
 use crate::domain::model::ArtifactId;
 use crate::domain::staleness::{Counts, StaleRow};
@@ -53,6 +56,23 @@ pub enum Call {
     Stale(StaleQuery, Reply<Staleness>),
     /// Forget that rows were verified.
     Invalidate(Invalidate, Reply<usize>),
+    /// Look at an artifact's files, or change them.
+    Author(Authoring, Reply<Artifact>),
+}
+
+/// What to do with an artifact's files. Collections are directories here; without one the first that has the artifact is
+/// meant, the active one before all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub enum Authoring {
+    /// Nothing: only say what is there.
+    Show { id: ArtifactId, collection: Option<String> },
+    /// Set fields.
+    Edit { id: ArtifactId, collection: Option<String>, fields: Box<Fields>, if_match: Option<String> },
+    /// Make one.
+    Create(Box<Create>),
+    /// Remove it with its files.
+    Remove { id: ArtifactId, collection: Option<String>, if_match: Option<String> },
 }
 
 /// What to look at, and whose rows to mark as verified.
@@ -165,5 +185,10 @@ impl Desk {
 /// The routes of this module. Questions go to `asks`.
 pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     let desk = Desk { asks, refreshes: Arc::new(Limiter::of_refreshes()) };
-    Router::new().merge(catalog::routes()).merge(refresh::routes()).merge(stale::routes()).with_state(desk)
+    Router::new()
+        .merge(catalog::routes())
+        .merge(refresh::routes())
+        .merge(stale::routes())
+        .merge(artifacts::routes())
+        .with_state(desk)
 }

@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// With 413 when it is too large, 408 when it is too slow, and 422 when it is not understood.
 pub(in crate::control) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
     let bytes = bytes(request).await?;
+    // A list would do for a structure whose fields may all be left out.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::new(422, "body not understood", "a JSON object is expected"));
+    }
     serde_json::from_slice(&bytes)
         .map_err(|error| Refusal::new(422, "body not understood", error.to_string()))
 }

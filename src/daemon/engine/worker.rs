@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Engine, EngineError, Findings};
 use crate::config::Config;
 use crate::control::Review;
-use crate::control::api::{Invalidate, Refresh, Reply};
+use crate::control::api::{Authoring, Invalidate, Refresh, Reply};
 use crate::control::protocol::Sandbox;
+use crate::control::protocol::artifact::Artifact;
 use crate::daemon::reads;
 use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
@@ -28,6 +29,7 @@ enum Job {
     Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
     Wish { number: u64, refresh: Refresh },
     Invalidate { what: Invalidate, reply: Reply<usize> },
+    Author { what: Authoring, reply: Reply<Artifact> },
     Review(Review),
 }
 
@@ -163,6 +165,10 @@ impl Worker {
         self.send(Job::Wish { number, refresh });
     }
 
+    pub(in crate::daemon) fn author(&self, what: Authoring, reply: Reply<Artifact>) {
+        self.send(Job::Author { what, reply });
+    }
+
     pub(in crate::daemon) fn invalidate(&self, what: Invalidate, reply: Reply<usize>) {
         self.send(Job::Invalidate { what, reply });
     }
@@ -292,6 +298,10 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
         }
         Job::Review(review) => engine.review(review).await,
         Job::Wish { number, refresh } => engine.wish(number, refresh),
+        Job::Author { what, reply } => {
+            // Whoever asked may have gone.
+            let _ = reply.send(engine.author(what).await);
+        }
         Job::Invalidate { what, reply } => {
             let rows = engine.invalidate(&what).await;
             let rows = rows.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));

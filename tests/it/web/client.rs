@@ -1,5 +1,6 @@
 //! A client of the control socket.
 
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,10 +33,29 @@ impl Web {
 
     /// Any request.
     pub(crate) fn send(&self, method: &str, target: &str, body: Option<&str>) -> Answer {
+        self.request(method, target, body, "localhost")
+    }
+
+    /// Any request under a condition.
+    #[allow(dead_code, reason = "the comparison in benches/ only reads")]
+    pub(crate) fn send_if(&self, method: &str, target: &str, body: Option<&str>, if_match: &str) -> Answer {
+        // The host is the last header that is not fixed, so another one can follow it.
+        self.request(method, target, body, &format!("localhost\r\nif-match: {if_match}"))
+    }
+
+    /// A request whose answer may never come.
+    #[allow(dead_code, reason = "as above")]
+    pub(crate) fn try_send(&self, method: &str, target: &str, body: Option<&str>) -> io::Result<u16> {
+        let stream = UnixStream::connect(&self.socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        exchange(stream, "localhost", method, target, body).map(|response| response.status)
+    }
+
+    fn request(&self, method: &str, target: &str, body: Option<&str>, host: &str) -> Answer {
         let stream = UnixStream::connect(&self.socket).expect("the control socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-        let Response { status, head, body } = exchange(stream, "localhost", method, target, body)
-            .unwrap_or_else(|e| panic!("{method} {target}: {e}"));
+        let Response { status, head, body } =
+            exchange(stream, host, method, target, body).unwrap_or_else(|e| panic!("{method} {target}: {e}"));
         let body = serde_json::from_slice(&body)
             .unwrap_or_else(|e| panic!("{method} {target}: {e}\n{}", String::from_utf8_lossy(&body)));
         Answer { status, head, body }

@@ -4,6 +4,7 @@ mod client;
 mod pages;
 mod refresh;
 mod stale;
+mod write;
 
 use std::sync::Arc;
 
