@@ -160,7 +160,9 @@ fn refusal(error: AsideError) -> anyhow::Error {
                 .hint(hint)
                 .into()
         }
-        error => Failure::new(Exit::Database, "the database cannot be set aside").because(error).into(),
+        error @ AsideError::File { .. } => {
+            Failure::new(Exit::Database, "the database cannot be set aside").because(error).into()
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -15,7 +16,8 @@ use tokio::net::UnixStream;
 
 use super::protocol::artifact::{Artifact, Create};
 use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
-use super::protocol::{Problems, Refusal, Resumed, Stale, Status, Synced};
+use super::protocol::{Probed, Problems, Refusal, Resumed, Stale, Status, SyncRequest, Synced};
+use super::protocol::{SERVER, VERSION, VERSION_HEADER, titles};
 use super::server::Resume;
 use crate::domain::authoring::Fields;
 
@@ -31,6 +33,16 @@ pub enum ClientError {
     /// The daemon does not want to, and says why.
     #[error("{}", .0.detail)]
     Refused(Refusal),
+    /// The daemon is of a version that answers otherwise.
+    #[error(
+        "the daemon that answers at {path} is {daemon}, and this is {SERVER}; restart it (it was updated while it ran?)"
+    )]
+    OtherVersion {
+        /// The socket.
+        path: PathBuf,
+        /// Its name and version.
+        daemon: String,
+    },
     /// Somebody answers, but not as expected.
     #[error("the daemon at {path} gave no usable answer: {reason}")]
     Confused {
@@ -75,12 +87,22 @@ impl Client {
         self.call(Method::GET, "/v1/problems", Vec::new()).await
     }
 
-    /// Reconcile everything now, and wait for it.
+    /// Wait until everything that happened before is applied.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; when it takes longer than the request allows, [`ClientError::Refused`] with status 504.
+    pub async fn sync(&self, request: &SyncRequest) -> Result<Synced, ClientError> {
+        let body = serde_json::to_vec(request).map_err(|error| self.confused(error))?;
+        let patience = PATIENCE + Duration::from_millis(request.timeout_ms.unwrap_or(0));
+        self.call_for(patience, Method::POST, "/v1/sync", body, None).await
+    }
+
+    /// Whether the daemon's file watcher answers.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn sync(&self) -> Result<Synced, ClientError> {
-        self.call(Method::POST, "/v1/sync", Vec::new()).await
+    pub async fn probe(&self) -> Result<Probed, ClientError> {
+        self.call(Method::POST, "/v1/probe", Vec::new()).await
     }
 
     /// Rows that nobody has verified for a while; of one DB collection, or of all.
@@ -115,7 +137,8 @@ impl Client {
         if_match: Option<&str>,
     ) -> Result<Artifact, ClientError> {
         let body = serde_json::to_vec(fields).map_err(|error| self.confused(error))?;
-        self.call_if(Method::PUT, &artifact_path(id, "/metadata", collection), body, if_match).await
+        self.call_for(PATIENCE, Method::PUT, &artifact_path(id, "/metadata", collection), body, if_match)
+            .await
     }
 
     /// Make an artifact.
@@ -137,7 +160,8 @@ impl Client {
         collection: Option<&str>,
         if_match: Option<&str>,
     ) -> Result<Artifact, ClientError> {
-        self.call_if(Method::DELETE, &artifact_path(id, "", collection), Vec::new(), if_match).await
+        self.call_for(PATIENCE, Method::DELETE, &artifact_path(id, "", collection), Vec::new(), if_match)
+            .await
     }
 
     /// Let the removals of a halted collection happen.
@@ -203,20 +227,21 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, ClientError> {
-        self.call_if(method, path, body, None).await
+        self.call_for(PATIENCE, method, path, body, None).await
     }
 
-    /// [`Self::call`] under a condition (RFC 9110, 13.1.1).
-    async fn call_if<T: DeserializeOwned>(
+    /// Waits for so long, under a condition (RFC 9110, 13.1.1) if there is one.
+    async fn call_for<T: DeserializeOwned>(
         &self,
+        patience: Duration,
         method: Method,
         path: &str,
         body: Vec<u8>,
         if_match: Option<&str>,
     ) -> Result<T, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.exchange(method, path, body, if_match)).await {
+        match tokio::time::timeout(patience, self.exchange(method, path, body, if_match)).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.confused(format!("none came within {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(self.confused(format!("none came within {} s", patience.as_secs()))),
         }
     }
 
@@ -240,6 +265,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", "skillmeatd")
+            .header("user-agent", SERVER)
             .header("content-type", "application/json");
         if let Some(etag) = if_match {
             request = request.header("if-match", etag);
@@ -247,12 +273,12 @@ impl Client {
         let request = request.body(Full::new(Bytes::from(body))).map_err(|error| self.confused(error))?;
         let answer = async {
             let response = sender.send_request(request).await?;
-            let ok = response.status().is_success();
-            Ok::<_, hyper::Error>((ok, response.into_body().collect().await?.to_bytes()))
+            let (head, body) = response.into_parts();
+            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
         };
         tokio::pin!(answer);
         tokio::pin!(connection);
-        let (ok, bytes) = tokio::select! {
+        let (head, bytes) = tokio::select! {
             answer = &mut answer => answer,
             // The connection may end with the answer already in hand.
             ended = &mut connection => match ended {
@@ -261,12 +287,33 @@ impl Client {
             },
         }
         .map_err(|error| self.confused(error))?;
-        if ok {
+        let understood = if head.status.is_success() {
             serde_json::from_slice(&bytes).map_err(|error| self.confused(error))
         } else {
-            let refusal = serde_json::from_slice(&bytes).map_err(|error| self.confused(error))?;
-            Err(ClientError::Refused(refusal))
+            let refusal = serde_json::from_slice(&bytes);
+            refusal
+                .map_or_else(|error| Err(self.confused(error)), |refusal| Err(ClientError::Refused(refusal)))
+        };
+        self.of_this_version(&head, understood)
+    }
+
+    /// What another version says is worth something if it is of the same protocol and can be understood; a path that it
+    /// does not have, or a body that either side cannot read, is the other version's doing.
+    fn of_this_version<T>(&self, head: &Parts, understood: Result<T, ClientError>) -> Result<T, ClientError> {
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let daemon = header("server").unwrap_or("of a version before 0.1.0");
+        let other_protocol = header(VERSION_HEADER) != Some(&VERSION.to_string());
+        let failed = match &understood {
+            Ok(_) => false,
+            Err(ClientError::Refused(refusal)) => {
+                matches!(refusal.title.as_str(), titles::UNKNOWN | titles::BODY)
+            }
+            Err(_) => true,
+        };
+        if other_protocol || (failed && daemon != SERVER) {
+            return Err(ClientError::OtherVersion { path: self.socket.clone(), daemon: daemon.to_owned() });
         }
+        understood
     }
 
     fn confused(&self, reason: impl ToString) -> ClientError {

@@ -7,13 +7,15 @@
 
 pub mod api;
 pub mod client;
+pub mod events;
 pub mod protocol;
 pub mod server;
+pub mod token;
 
 use tokio::sync::oneshot;
 
 use protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
-use protocol::{Problems, Refusal, Resumed, Status, Synced};
+use protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
 
 /// A question to the daemon, with the place its answer goes to.
 #[derive(Debug)]
@@ -22,8 +24,15 @@ pub enum Ask {
     Status(oneshot::Sender<Status>),
     /// What is wrong, item by item.
     Problems(oneshot::Sender<Problems>),
-    /// Reconcile everything now; answered when it is done.
-    Sync(oneshot::Sender<Result<Synced, Refusal>>),
+    /// Wait until everything that happened before is applied.
+    Sync {
+        /// What besides is looked at.
+        request: SyncRequest,
+        /// The answer.
+        answer: oneshot::Sender<Result<Synced, Refusal>>,
+    },
+    /// Whether the file watcher answers.
+    Probe(oneshot::Sender<Probed>),
     /// Let the removals of a halted collection happen.
     Resume {
         /// The directory's name.

@@ -29,6 +29,7 @@ use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
+mod assignments;
 mod author;
 mod database;
 mod exchange;
@@ -92,6 +93,8 @@ struct Decided {
     problems: Vec<Problem>,
     /// Artifacts of a type this database does not know.
     refused: BTreeSet<ArtifactId>,
+    /// Artifacts whose tags were changed in the database alone.
+    tags_waiting: BTreeSet<ArtifactId>,
 }
 
 /// A reconcile's setback, with what to say about it.
@@ -137,6 +140,7 @@ impl Engine {
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
             confirmed: state.confirmed().await.map_err(failed)?,
+            agreed_tags: Arc::new(assignments::load(&state).await.map_err(failed)?),
             due: BTreeSet::new(),
         };
         Ok(Self {
@@ -248,9 +252,10 @@ impl Engine {
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
-        let scope = self.rows_to_compare(all_rows, scanned.touched.clone()).await?;
+        let touched = scanned.touched.clone();
+        let scope = self.rows_to_compare(all_rows, touched.clone()).await?;
         let followed_at = Instant::now();
-        let applied = self.apply(&scanned.desired, &scope, findings).await;
+        let applied = self.apply(&scanned.desired, &scope, &touched, findings).await;
         tracing::debug!(
             scan = ?scanned_at - began,
             follow = ?followed_at - scanned_at,
@@ -263,11 +268,13 @@ impl Engine {
         }
         applied?;
         // After the rows, because members and tags hang on them.
+        let carried = self.carry_tags(&mut scanned, findings).await;
         let exchanged = self.exchange(&mut scanned, all_rows).await;
         self.keep_replaced().await;
+        carried?;
         exchanged?;
         if self.take_made_collection() {
-            self.apply(&scanned.desired, &Scope::All, findings).await?;
+            self.apply(&scanned.desired, &Scope::All, &touched, findings).await?;
         }
         match followed.held_up {
             // What is left is touched again, and followed, at the next look.
@@ -304,7 +311,14 @@ impl Engine {
         })
     }
 
-    async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
+    /// Make the rows in `scope` say what the files say. `touched` are the artifacts that have changed in the files.
+    async fn apply(
+        &mut self,
+        desired: &Desired,
+        scope: &Scope,
+        touched: &Scope,
+        findings: &mut Findings,
+    ) -> Result<(), Stop> {
         let mut round = None;
         if !scope.is_empty() {
             findings.cost.compared = match scope {
@@ -329,6 +343,7 @@ impl Engine {
                     }
                     made |= !decision.plan.new_artifacts.is_empty();
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
+                    findings.changed.add(&decision.plan.artifacts());
                     std::mem::take(&mut decision.plan)
                 })
                 .await;
@@ -346,6 +361,9 @@ impl Engine {
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed);
+            self.note_agreed_tags(desired, touched, &decision.tags_waiting);
+            self.decided.tags_waiting.retain(|id| !scope.contains(id));
+            self.decided.tags_waiting.extend(decision.tags_waiting);
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
             // Both are about everything, whatever the scope was; while anything is halted the scope is everything.

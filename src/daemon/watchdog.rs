@@ -42,6 +42,14 @@ pub(super) enum Verdict {
     Dead(Part),
 }
 
+/// Cookies with this bit are ours; the reactor counts its own from 1.
+const COOKIES: u64 = 1 << 63;
+
+/// Whether a cookie was laid by [`Watchdog`].
+pub(super) const fn is_cookie(number: u64) -> bool {
+    number & COOKIES != 0
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Watchdog {
@@ -69,9 +77,14 @@ impl Watchdog {
         self.due
     }
 
-    /// The number of the look that was made last; goes with each question.
+    /// The number of the look that was made last.
     pub(super) fn round(&self) -> u64 {
         self.round
+    }
+
+    /// The cookie of the look that was made last.
+    pub(super) fn cookie(&self) -> u64 {
+        COOKIES | self.round
     }
 
     /// A part has answered.
@@ -122,6 +135,7 @@ mod tests {
             assert_eq!(now, start + ALLOWED / 4 * n);
             verdicts.push(watchdog.look(progress(n), now));
             assert_eq!(watchdog.round(), u64::from(n));
+            assert!(is_cookie(watchdog.cookie()) && !is_cookie(watchdog.round()));
             for part in answering {
                 watchdog.alive(*part, now + Duration::from_millis(3));
             }

@@ -41,7 +41,7 @@ pub use checks::library_version;
 pub use connect::FileId;
 pub use error::{DbError, Result};
 pub use holders::{Holder, holders};
-pub use owned::Owned;
+pub use owned::{Colors, Edits, Owned};
 pub use read::Reader;
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};

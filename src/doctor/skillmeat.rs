@@ -117,7 +117,7 @@ pub(super) fn leads_elsewhere(home: &Path, daemon: Option<u32>) -> Vec<String> {
         let ours = Some(process.pid) == daemon;
         let backend = process.is_called_with("skillmeat") && !process.is_called_with("skillmeatd");
         let of_this_home = process.variable("HOME").is_some_and(|of| Path::new(&of) == home);
-        if !ours && !(backend && of_this_home) {
+        if !(ours || (backend && of_this_home)) {
             continue;
         }
         for name in URL_VARIABLES {

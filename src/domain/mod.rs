@@ -25,4 +25,5 @@ pub mod reactor;
 pub mod removal;
 pub mod rows;
 pub mod staleness;
+pub mod strays;
 pub mod tags;

@@ -9,11 +9,14 @@
 mod child;
 mod cli;
 mod contract;
+mod control;
 mod daemon;
 mod faults;
 mod generate;
+mod groups;
 mod home;
 mod interop;
+mod lists;
 mod service;
 mod tidy;
 mod web;

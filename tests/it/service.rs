@@ -2,6 +2,8 @@
 //!
 //! What these tests do not do: run launchd (its agent is parsed, no more), or install anything outside their own home.
 
+mod install;
+mod rounds;
 mod sandbox;
 mod systemd;
 mod watchdog;

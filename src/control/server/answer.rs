@@ -12,25 +12,30 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::control::protocol::{Refusal, VERSION};
+use crate::control::protocol::{Refusal, VERSION, titles};
 
 /// Longest request body, in bytes.
 pub(in crate::control) const BODY_MAX: usize = 1 << 20;
 /// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body, as JSON of this shape.
 ///
 /// # Errors
 /// With 413 when it is too large, 408 when it is too slow, and 422 when it is not understood.
 pub(in crate::control) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    parse(&bytes(request).await?)
+}
+
+/// As [`read`], but no body at all is the default.
+///
+/// # Errors
+/// As [`read`].
+pub(in crate::control) async fn read_or_default<T: DeserializeOwned + Default>(
+    request: Request,
+) -> Result<T, Refusal> {
     let bytes = bytes(request).await?;
-    // A list would do for a structure whose fields may all be left out.
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Refusal::new(422, "body not understood", "a JSON object is expected"));
-    }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::new(422, "body not understood", error.to_string()))
+    if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
 /// The body, whatever it is. To be read even where it is not wanted: a connection that is closed with something unread
@@ -49,9 +54,17 @@ pub(in crate::control) async fn bytes(request: Request) -> Result<Bytes, Refusal
         .map_err(|_| too_large())
 }
 
+fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refusal> {
+    // A list would do for a structure whose fields may all be left out.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::new(422, titles::BODY, "a JSON object is expected"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| Refusal::new(422, titles::BODY, error.to_string()))
+}
+
 /// There is nothing at this path.
 pub(in crate::control) async fn unknown() -> Response {
-    refuse(Refusal::new(404, "no such path", format!("this daemon serves /v{VERSION}/status and others")))
+    refuse(Refusal::new(404, titles::UNKNOWN, format!("this daemon serves /v{VERSION}/status and others")))
 }
 
 /// There is something at this path, but not for this method.

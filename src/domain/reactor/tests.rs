@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::domain::dirty::Dirt;
 
+mod barriers;
+
+use barriers::{Asks, Queue, is_from_watcher};
+
 const TIMING: Timing = Timing {
     window: Window { quiet: Duration::from_millis(50), max_wait: Duration::from_millis(500) },
     safety: Duration::from_secs(1800),
@@ -340,6 +344,10 @@ struct World {
     agreed: u64,
     seen: BTreeSet<u64>,
     faults: bool,
+    /// Present when events come in the order they were made, as from one queue of the kernel; else they overtake
+    /// each other.
+    queue: Option<Queue>,
+    asks: Asks,
 }
 
 impl World {
@@ -360,6 +368,8 @@ impl World {
             agreed: 0,
             seen: BTreeSet::from([0]),
             faults,
+            queue: None,
+            asks: Asks::default(),
         }
     }
 
@@ -376,6 +386,9 @@ impl World {
     }
 
     fn deliver(&mut self, event: Event) {
+        if let (Event::Lost, Some(queue)) = (&event, &mut self.queue) {
+            queue.full = false;
+        }
         let effects = self.reactor.handle(event, self.now);
         for effect in effects {
             let delay = ms(self.dice.roll(40));
@@ -391,7 +404,13 @@ impl World {
                     }
                     self.wire.push((self.now + delay, Event::CacheChecked { changed }));
                 }
-                Effect::Rearm => self.wire.push((self.now + delay, Event::Armed(Mode::Events))),
+                Effect::Rearm => {
+                    self.wire.retain(|(_, event)| !is_from_watcher(event));
+                    self.wire.push((self.now + delay, Event::Armed(Mode::Events)));
+                }
+                Effect::Cookie(number) => self.emit(Event::CookieSeen(number)),
+                Effect::Release { tickets, done, fresh, .. } => self.released(&tickets, done, fresh),
+                Effect::Probed { ticket, alive } => self.asks.probed.push((ticket, alive)),
                 Effect::Stop => panic!("nobody asked it to stop"),
             }
         }
@@ -444,9 +463,11 @@ impl World {
         let key = (self.dice.roll(2), self.dice.roll(4));
         if self.dice.chance(25) {
             self.files.remove(&key);
+            self.asks.history.entry(key).or_default().push(None);
         } else {
             self.next_content += 1;
             self.files.insert(key, self.next_content);
+            self.asks.history.entry(key).or_default().push(Some(self.next_content));
         }
         let collection = format!("c{}", key.0);
         let hint = match self.dice.roll(4) {
@@ -459,6 +480,9 @@ impl World {
     }
 
     fn emit(&mut self, event: Event) {
+        if self.queue.is_some() {
+            return self.emit_in_order(event);
+        }
         let copies = if !self.faults { 1 } else { [0, 1, 1, 1, 2, 3][self.dice.roll(6) as usize] };
         for _ in 0..copies {
             let delay = ms(self.dice.roll(if self.faults { 300 } else { 3 }));
@@ -471,6 +495,7 @@ impl World {
         if let Some(content) = self.cache.get_mut(&key) {
             *content = 0;
             self.foreign_commit = true;
+            *self.asks.spoilt.entry(key).or_default() += 1;
             self.emit(Event::Hint(Hint::Cache));
         }
     }
@@ -499,6 +524,10 @@ impl World {
         self.scanned = None;
         self.foreign_commit = false;
         self.known.clear();
+        self.asks.open.clear(); // whoever asked has lost the connection
+        if let Some(queue) = &mut self.queue {
+            queue.full = false;
+        }
         self.reactor = Reactor::new(TIMING, Mode::Events, self.now);
         self.deliver(Event::Wake);
     }

@@ -18,6 +18,11 @@ use crate::child::{Finished, finish};
 use crate::daemon::{Daemon, binary};
 use crate::home::{Home, eventually};
 
+/// Makes a home unwell.
+type Plant = fn(&Home);
+/// A line of the report: what is looked at, its state, and words of the message.
+type Complaint<'a> = (&'a str, &'a str, &'a str);
+
 /// Longest a checkup may take; one that waits for differences to last takes about ten seconds.
 const CHECKUP: Duration = Duration::from_secs(90);
 
@@ -200,7 +205,7 @@ fn rows_that_drifted() {
 
 #[test]
 fn databases_that_cannot_be_used() {
-    let plant: [(fn(&Home), &str); 3] = [
+    let plant: [(Plant, &str); 3] = [
         (|home| sql(home, "CREATE TABLE _alembic_tmp_artifacts (id)"), "half made"),
         (|home| sql(home, "DROP TABLE artifact_tags"), "lacks artifact_tags"),
         (
@@ -313,7 +318,7 @@ fn our_own_state() {
 
 #[test]
 fn collections_that_cannot_be_read() {
-    let plant: [(fn(&Home), &[(&str, &str, &str)]); 4] = [
+    let plant: [(Plant, &[Complaint]); 4] = [
         (
             |home| {
                 let text = read(&home.manifest("default")).replace("description = \"", "description = ");
@@ -417,7 +422,7 @@ fn too_few_watches() {
     let program = binary().into_string().expect("UTF-8");
     let scene = Scene { daemon: Daemon::launch(&home, inside(&[&program, "run"])), home: Arc::clone(&home) };
     scene.equal("the first look");
-    doctor(&home).complains_of(&[("watching", "warn", "noticed late: 12 of ")]);
+    doctor(&home).complains_of(&[("watching", "warn", "directories are watched and the rest is polled")]);
     drop(scene);
     // Where the limit holds for the checkup too, it says so before any daemon does.
     let report = Report::of(&finish(inside(&[&program, "doctor", "--json"]), "", CHECKUP));

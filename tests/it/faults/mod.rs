@@ -8,7 +8,7 @@
 //! something does *not* happen, it watches for a stated time.
 
 mod oracle;
-mod scene;
+pub(crate) mod scene;
 
 mod database;
 mod files;

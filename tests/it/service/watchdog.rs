@@ -108,7 +108,9 @@ fn a_daemon_that_works_shows_it_often_enough() {
 
 #[test]
 fn a_frozen_part_is_named_and_the_manager_told_to_act() {
-    for (thread, part) in [("worker", "the worker")] {
+    for (thread, part) in
+        [("worker", "the worker"), ("watch", "the file watcher"), ("notify-rs inoti", "the file watcher")]
+    {
         let home = home();
         collection(&home);
         let listener = listener(&home);
