@@ -28,6 +28,9 @@
 //! are looked at first only for rows that nobody has verified. Rows that stay as they are get marked as verified
 //! (`synced_at`) once in their time to live.
 //!
+//! A client that edits, makes or removes an artifact has its entry file and its manifest written, both or neither; the
+//! rows follow before the answer.
+//!
 //! From entry file to manifest: a field that was edited by hand in an artifact's frontmatter becomes an edit of
 //! `collection.toml`, which replaces the file at once and whole, and goes on to the row from there.
 //!

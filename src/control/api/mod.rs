@@ -10,6 +10,7 @@ mod artifacts;
 mod catalog;
 mod counters;
 mod limit;
+mod openapi;
 mod refresh;
 mod reply;
 mod shape;
@@ -190,5 +191,6 @@ pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
         .merge(refresh::routes())
         .merge(stale::routes())
         .merge(artifacts::routes())
+        .merge(openapi::routes())
         .with_state(desk)
 }

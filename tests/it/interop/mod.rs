@@ -6,6 +6,7 @@
 mod api;
 pub(crate) mod cache;
 mod groups;
+mod hook;
 pub(crate) mod http;
 pub(crate) mod judge;
 mod scenario;
@@ -21,3 +22,4 @@ mod ownership;
 mod pages;
 mod parallel;
 mod tags;
+mod write;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -242,13 +242,17 @@ fn the_command_line_does_the_same() {
 fn a_kill_leaves_both_files_old_or_both_new() {
     let mut scene = scene(DEAF);
     let (mut old, mut new) = (0, 0);
-    for round in 0..24u64 {
+    // Spread over twice the time a change takes on this machine, now.
+    let start = Instant::now();
+    assert_eq!(scene.web.send("PUT", METADATA, Some(r#"{"author": "nobody"}"#)).status, 200);
+    let whole = start.elapsed();
+    for round in 0..24u32 {
         let author = format!("Ann {round}");
         let web = Web::of(&scene.home);
         let body = json!({ "author": author, "tags": [format!("t{round}")] }).to_string();
         // Who is killed does not answer.
         let asking = thread::spawn(move || drop(web.try_send("PUT", METADATA, Some(&body))));
-        thread::sleep(Duration::from_micros(2_500 * round));
+        thread::sleep(whole * round / 12);
         scene.daemon.process().signal(Signal::KILL);
         scene.daemon.process().ended();
         asking.join().expect("the asking thread");
@@ -276,7 +280,7 @@ fn a_kill_leaves_both_files_old_or_both_new() {
         let body =
             json!({ "type": "skill", "name": name, "content": "---\ndescription: d\n---\n" }).to_string();
         let asking = thread::spawn(move || drop(web.try_send("POST", "/api/v1/artifacts", Some(&body))));
-        thread::sleep(Duration::from_micros(2_500 * round));
+        thread::sleep(whole * round / 12);
         scene.daemon.process().signal(Signal::KILL);
         scene.daemon.process().ended();
         asking.join().expect("the asking thread");
