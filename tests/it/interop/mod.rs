@@ -6,7 +6,8 @@
 mod api;
 pub(crate) mod cache;
 pub(crate) mod groups;
-mod http;
+mod hook;
+pub(crate) mod http;
 pub(crate) mod judge;
 mod scenario;
 pub(crate) mod skillmeat;
@@ -18,5 +19,7 @@ mod latency;
 mod lifecycle;
 mod lists;
 mod ownership;
+mod pages;
 mod parallel;
 mod tags;
+mod write;
