@@ -14,7 +14,7 @@
 //! * [`control`]: questions to the running daemon, over a Unix socket: its own, and SkillMeat's list pages and refresh
 //!   hooks.
 //! * [`daemon`]: what joins the files and the database, and runs.
-//! * [`service`]: the files that make systemd or launchd run the daemon.
+//! * [`service`]: the daemon as a service under systemd or launchd: its files, and the steps to it and away from it.
 //! * [`doctor`]: measures what a checkup judges.
 //! * [`cli`]: the command line; the only part that prints answers and chooses exit codes.
 //!

@@ -15,6 +15,7 @@ mod readiness;
 mod reads;
 mod sandbox;
 mod told;
+mod vitals;
 mod waiting;
 mod watchdog;
 
@@ -30,7 +31,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, ConfigError, WatchMode};
-use crate::control::protocol::{Refusal, Resumed, Sandbox, VERSION, What};
+use crate::control::protocol::{Refusal, Resumed, VERSION, What};
 use crate::control::token::Token;
 use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
@@ -46,7 +47,7 @@ use readiness::Readiness;
 use reads::{Desk, Errand};
 use told::Told;
 use waiting::{Waiting, Wanted};
-use watchdog::{Part, Verdict, Watchdog};
+use watchdog::{Part, Watchdog};
 
 pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
@@ -361,48 +362,6 @@ impl Daemon {
         self.board.found(findings, Instant::now());
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
-    }
-
-    fn sign_of_life(&mut self, part: Part) {
-        if let Some((watchdog, _)) = &mut self.watchdog {
-            watchdog.alive(part, Instant::now());
-        }
-    }
-
-    /// If it is time: judge the signs of life, tell the service manager, and ask for more.
-    fn look_after_the_parts(&mut self) {
-        let now = Instant::now();
-        let Some((watchdog, allowed)) = self.watchdog.as_mut().filter(|(watchdog, _)| watchdog.due() <= now)
-        else {
-            return;
-        };
-        match watchdog.look(self.worker.progress(), now) {
-            Verdict::Alive => self.readiness.alive(*allowed),
-            Verdict::Doubtful => tracing::debug!(round = watchdog.round(), "a sign of life is overdue"),
-            Verdict::Dead(part) => {
-                let why = format!("{part} has given no sign of life for {} s", allowed.as_secs());
-                tracing::error!("{why}; the service manager is to start the daemon anew");
-                self.readiness.wedged(&why);
-            }
-        }
-        self.worker.ask();
-        if let Err(error) = self.watcher.lay_cookie(watchdog.cookie()) {
-            tracing::error!(%error, "file events are not to be had");
-            let _ = self.inputs.send(Input::Watch(Notice::Lost(Loss::Backend(error.to_string()))));
-        }
-    }
-
-    fn confined(&mut self, sandbox: Sandbox) {
-        // Other places under the same restrictions are no news.
-        if sandbox.enforced != self.board.sandbox.enforced {
-            match &sandbox.detail {
-                None => tracing::info!(enforced = sandbox.enforced, "the worker writes in its places only"),
-                Some(why) => {
-                    tracing::info!(enforced = sandbox.enforced, why, "the worker is not fully restricted");
-                }
-            }
-        }
-        self.board.sandbox = sandbox;
     }
 
     fn tell_state(&mut self) {
