@@ -220,6 +220,10 @@ fn the_command_line_does_the_same() {
         (&edited["metadata"]["author"], &edited["metadata"]["tags"]),
         (&json!("Ann"), &json!(["a", "b"]))
     );
+    let keys: Vec<&String> = edited.as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["schema", "id", "collection", "path", "entry_file", "metadata", "etag", "mirrored"]);
+    let keys: Vec<&String> = edited["metadata"].as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["title", "description", "author", "license", "version", "tags", "tools"]);
     let stale = ["artifact", "edit", "skill:pdf", "--author", "Bob", "--if-match", "\"0\""];
     let stale = call(&scene.home, &stale);
     assert_eq!(stale.status.code(), Some(1));
