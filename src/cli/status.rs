@@ -101,6 +101,9 @@ fn render(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
         }
         (Some(detail), _) => writeln!(out, "sandbox    {}: {detail}", status.sandbox.enforced)?,
     }
+    if let Some(http) = &status.http {
+        writeln!(out, "http       {http}")?;
+    }
     writeln!(out, "daemon     skillmeatd {}, pid {}, since {}", status.version, status.pid, status.started_at)
 }
 
@@ -117,6 +120,7 @@ mod tests {
             pid: 7,
             started_at: "2026-01-01T00:00:00.000Z".into(),
             clock: "5f:3".into(),
+            http: Some("127.0.0.1:8765".into()),
             root: "/home/u/.skillmeat".into(),
             state: State::Halted,
             detail: None,
@@ -163,6 +167,7 @@ mod tests {
              conflicts  2 (`skillmeatd conflicts list` shows them)\n\
              problems   1 (`skillmeatd problems` lists them)\n\
              sandbox    full: only 2 directories can be written in\n\
+             http       127.0.0.1:8765\n\
              daemon     skillmeatd 0.1.0, pid 7, since 2026-01-01T00:00:00.000Z\n"
         );
     }

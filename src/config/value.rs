@@ -2,6 +2,7 @@
 //!
 //! What this module does not do: know any key. Messages are the end of a sentence that begins with the key.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -124,6 +125,13 @@ pub(super) fn path(raw: &Raw) -> Result<PathBuf, String> {
     let wanted = "an absolute path (a leading ~ is not expanded)";
     let path = PathBuf::from(raw.text().ok_or_else(|| raw.unexpected(wanted))?);
     if path.is_absolute() { Ok(path) } else { Err(raw.unexpected(wanted)) }
+}
+
+/// An address of this machine that no other machine can reach, with a port.
+pub(super) fn loopback(raw: &Raw) -> Result<SocketAddr, String> {
+    let wanted = "a loopback address and a port, such as 127.0.0.1:8765 or [::1]:8765";
+    let address: Option<SocketAddr> = raw.text().and_then(|text| text.trim().parse().ok());
+    address.filter(|address| address.ip().is_loopback()).ok_or_else(|| raw.unexpected(wanted))
 }
 
 /// A log filter: a level, or comma-separated directives `target=level`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use tokio::net::UnixStream;
 
 use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
 use super::protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
+use super::protocol::{SERVER, VERSION, VERSION_HEADER, titles};
 use super::server::Resume;
 
 /// How long the daemon has to answer.
@@ -29,6 +31,16 @@ pub enum ClientError {
     /// The daemon does not want to, and says why.
     #[error("{}", .0.detail)]
     Refused(Refusal),
+    /// The daemon is of a version that answers otherwise.
+    #[error(
+        "the daemon that answers at {path} is {daemon}, and this is {SERVER}; restart it (it was updated while it ran?)"
+    )]
+    OtherVersion {
+        /// The socket.
+        path: PathBuf,
+        /// Its name and version.
+        daemon: String,
+    },
     /// Somebody answers, but not as expected.
     #[error("the daemon at {path} gave no usable answer: {reason}")]
     Confused {
@@ -189,17 +201,18 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", "skillmeatd")
+            .header("user-agent", SERVER)
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| self.confused(error))?;
         let answer = async {
             let response = sender.send_request(request).await?;
-            let ok = response.status().is_success();
-            Ok::<_, hyper::Error>((ok, response.into_body().collect().await?.to_bytes()))
+            let (head, body) = response.into_parts();
+            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
         };
         tokio::pin!(answer);
         tokio::pin!(connection);
-        let (ok, bytes) = tokio::select! {
+        let (head, bytes) = tokio::select! {
             answer = &mut answer => answer,
             // The connection may end with the answer already in hand.
             ended = &mut connection => match ended {
@@ -208,12 +221,33 @@ impl Client {
             },
         }
         .map_err(|error| self.confused(error))?;
-        if ok {
+        let understood = if head.status.is_success() {
             serde_json::from_slice(&bytes).map_err(|error| self.confused(error))
         } else {
-            let refusal = serde_json::from_slice(&bytes).map_err(|error| self.confused(error))?;
-            Err(ClientError::Refused(refusal))
+            let refusal = serde_json::from_slice(&bytes);
+            refusal
+                .map_or_else(|error| Err(self.confused(error)), |refusal| Err(ClientError::Refused(refusal)))
+        };
+        self.of_this_version(&head, understood)
+    }
+
+    /// What another version says is worth something if it is of the same protocol and can be understood; a path that it
+    /// does not have, or a body that either side cannot read, is the other version's doing.
+    fn of_this_version<T>(&self, head: &Parts, understood: Result<T, ClientError>) -> Result<T, ClientError> {
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let daemon = header("server").unwrap_or("of a version before 0.1.0");
+        let other_protocol = header(VERSION_HEADER) != Some(&VERSION.to_string());
+        let failed = match &understood {
+            Ok(_) => false,
+            Err(ClientError::Refused(refusal)) => {
+                matches!(refusal.title.as_str(), titles::UNKNOWN | titles::BODY)
+            }
+            Err(_) => true,
+        };
+        if other_protocol || (failed && daemon != SERVER) {
+            return Err(ClientError::OtherVersion { path: self.socket.clone(), daemon: daemon.to_owned() });
         }
+        understood
     }
 
     fn confused(&self, reason: impl ToString) -> ClientError {

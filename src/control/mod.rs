@@ -9,6 +9,7 @@ pub mod client;
 pub mod events;
 pub mod protocol;
 pub mod server;
+pub mod token;
 
 use tokio::sync::oneshot;
 

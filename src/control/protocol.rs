@@ -12,6 +12,12 @@ use crate::domain::model::Problem;
 /// The version of this contract, part of every path (`/v1/…`) and answer.
 pub const VERSION: u32 = 1;
 
+/// The `Server` header of every answer.
+pub const SERVER: &str = concat!("skillmeatd/", env!("CARGO_PKG_VERSION"));
+
+/// The header that bears [`VERSION`].
+pub const VERSION_HEADER: &str = "skillmeatd-protocol";
+
 /// The daemon's answer to "how are you?".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -32,6 +38,9 @@ pub struct Status {
     pub state: State,
     /// In one sentence: what it waits for, or why it halted.
     pub detail: Option<String>,
+    /// Where it listens besides the Unix socket, `ADDRESS:PORT`.
+    #[serde(default)]
+    pub http: Option<String>,
     /// How changes to files are noticed.
     pub watching: Watching,
     /// The cache database.
@@ -346,6 +355,14 @@ pub struct Refusal {
     pub title: String,
     /// What happened, and what to do.
     pub detail: String,
+}
+
+/// Titles of refusals that a client of another version may get for what is right in its own.
+pub mod titles {
+    /// There is nothing at the path.
+    pub const UNKNOWN: &str = "no such path";
+    /// The body is not of the shape that is expected there.
+    pub const BODY: &str = "body not understood";
 }
 
 impl Refusal {

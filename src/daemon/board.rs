@@ -123,6 +123,8 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    /// Where it listens besides the socket.
+    pub(super) http: Option<String>,
     /// Names this run of the daemon.
     epoch: String,
     events: Events,
@@ -146,6 +148,7 @@ impl Board {
             watching,
             last: None,
             findings: None,
+            http: None,
             events: Events::new(&epoch),
             epoch,
             lost_at: 0,
@@ -230,6 +233,7 @@ impl Board {
             root: self.root.clone(),
             state,
             detail,
+            http: self.http.clone(),
             watching: self.watching.clone(),
             database: findings.database,
             last_reconcile: self.last.clone(),

@@ -29,6 +29,7 @@ use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
+mod assignments;
 mod database;
 mod exchange;
 mod follow;
@@ -86,6 +87,8 @@ struct Decided {
     problems: Vec<Problem>,
     /// Artifacts of a type this database does not know.
     refused: BTreeSet<ArtifactId>,
+    /// Artifacts whose tags were changed in the database alone.
+    tags_waiting: BTreeSet<ArtifactId>,
 }
 
 /// A reconcile's setback, with what to say about it.
@@ -131,6 +134,7 @@ impl Engine {
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
             confirmed: state.confirmed().await.map_err(failed)?,
+            agreed_tags: Arc::new(assignments::load(&state).await.map_err(failed)?),
             due: BTreeSet::new(),
         };
         Ok(Self {
@@ -237,9 +241,10 @@ impl Engine {
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
-        let scope = self.rows_to_compare(all_rows, scanned.touched.clone()).await?;
+        let touched = scanned.touched.clone();
+        let scope = self.rows_to_compare(all_rows, touched.clone()).await?;
         let followed_at = Instant::now();
-        let applied = self.apply(&scanned.desired, &scope, findings).await;
+        let applied = self.apply(&scanned.desired, &scope, &touched, findings).await;
         tracing::debug!(
             scan = ?scanned_at - began,
             follow = ?followed_at - scanned_at,
@@ -252,11 +257,13 @@ impl Engine {
         }
         applied?;
         // After the rows, because members and tags hang on them.
+        let carried = self.carry_tags(&mut scanned, findings).await;
         let exchanged = self.exchange(&mut scanned, all_rows).await;
         self.keep_replaced().await;
+        carried?;
         exchanged?;
         if self.take_made_collection() {
-            self.apply(&scanned.desired, &Scope::All, findings).await?;
+            self.apply(&scanned.desired, &Scope::All, &touched, findings).await?;
         }
         match followed.held_up {
             // What is left is touched again, and followed, at the next look.
@@ -293,7 +300,14 @@ impl Engine {
         })
     }
 
-    async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
+    /// Make the rows in `scope` say what the files say. `touched` are the artifacts that have changed in the files.
+    async fn apply(
+        &mut self,
+        desired: &Desired,
+        scope: &Scope,
+        touched: &Scope,
+        findings: &mut Findings,
+    ) -> Result<(), Stop> {
         if !scope.is_empty() {
             findings.cost.compared = match scope {
                 Scope::All => desired.collections.values().map(|c| c.artifacts.len()).sum(),
@@ -328,6 +342,8 @@ impl Engine {
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed);
+            self.note_agreed_tags(desired, touched, &decision.tags_waiting);
+            self.decided.tags_waiting = decision.tags_waiting;
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
             // Both are about everything, whatever the scope was; while anything is halted the scope is everything.

@@ -19,13 +19,18 @@ mod waiting;
 mod watchdog;
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use chrono::Utc;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::config::{Config, ConfigError, WatchMode};
 use crate::control::protocol::{Refusal, Resumed, VERSION, What};
+use crate::control::token::Token;
 use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
@@ -98,7 +103,13 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
 
     let socket = server::bind(&paths.socket).map_err(start("the control socket"))?;
     let (asks, mut questions) = mpsc::unbounded_channel();
-    let server = tokio::spawn(server::serve(socket, server::router(asks)));
+    let router = server::router(asks);
+    let mut servers = JoinSet::new();
+    let http = match config.http.listen {
+        Some(address) => Some(listen(address, &paths, router.clone(), &mut servers).await?),
+        None => None,
+    };
+    servers.spawn(server::serve(socket, router));
     let sender = inputs.clone();
     tokio::spawn(async move {
         while let Some(ask) = questions.recv().await {
@@ -121,7 +132,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     let readiness = Readiness::of_process();
     let allowed = readiness.watchdog();
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
-    let board = Board::new(paths.root.display().to_string(), Utc::now());
+    let mut board = Board::new(paths.root.display().to_string(), Utc::now());
+    board.http = http.map(|address| address.to_string());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
     let mut daemon = Daemon {
         grace: config.shutdown.grace,
@@ -140,9 +152,25 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         readiness,
     };
     let ended = daemon.run().await;
-    server.abort();
+    drop(servers);
     tracing::info!("stopped");
     ended
+}
+
+/// Listen on a port as well; where, when it was left to the system.
+async fn listen(
+    address: SocketAddr,
+    paths: &Paths,
+    router: Router,
+    servers: &mut JoinSet<()>,
+) -> Result<SocketAddr, DaemonError> {
+    let start = |what| move |source| DaemonError::Start { what, source };
+    let token = Token::of_file(&paths.http_token()).map_err(start("HTTP: no token can be had"))?;
+    let listener = TcpListener::bind(address).await.map_err(start("HTTP on the configured port"))?;
+    let address = listener.local_addr().map_err(start("HTTP on the configured port"))?;
+    servers.spawn(server::serve_tcp(listener, router, token));
+    tracing::info!(%address, token = %paths.http_token().display(), "listening");
+    Ok(address)
 }
 
 fn timing(config: &Config) -> Timing {

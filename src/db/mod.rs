@@ -39,7 +39,7 @@ pub use checks::library_version;
 pub use connect::FileId;
 pub use error::{DbError, Result};
 pub use holders::{Holder, holders};
-pub use owned::Owned;
+pub use owned::{Colors, Edits, Owned};
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 

@@ -25,6 +25,7 @@
 //!
 //! What this module does not do: read or write a side, remember anything, or look at artifacts' own entries.
 
+mod assignments;
 mod conflict;
 mod definitions;
 mod groups;
@@ -33,6 +34,7 @@ mod outcome;
 mod sides;
 mod spelling;
 
+pub use assignments::{DbTags, merge_tags};
 pub use conflict::{Conflict, Field, Subject, Value};
 pub use spelling::{digest_groups, digest_tags};
 

@@ -22,4 +22,5 @@ pub mod plan;
 pub mod reactor;
 pub mod removal;
 pub mod rows;
+pub mod strays;
 pub mod tags;

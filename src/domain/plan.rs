@@ -125,6 +125,9 @@ pub struct Decision {
     pub absent: BTreeSet<ArtifactId>,
     /// Collections whose removals wait for a person's word.
     pub halts: Vec<Halt>,
+    /// Artifacts whose tags somebody may have changed in the database since the agreement in [`Memory::agreed_tags`]:
+    /// their tags are left alone until that has been carried to the file.
+    pub tags_waiting: BTreeSet<ArtifactId>,
     /// What a person should know: an artifact in two directories, a directory claimed by two rows.
     pub problems: Vec<Problem>,
 }
@@ -161,6 +164,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     let by_name: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.name.as_str(), tag)).collect();
     let by_id: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.id.as_str(), tag)).collect();
 
+    let mut tags_waiting = BTreeSet::new();
     for (id, (_, artifact)) in winners.iter().filter(|(id, _)| in_scope(id)) {
         if !actual.artifacts.contains_key(id) {
             plan.new_artifacts.push(NewArtifact {
@@ -169,10 +173,16 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
                 deployed_version: artifact.entry.metadata.version.clone(),
             });
         }
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, artifact);
+        let assigned = actual.artifact_tags.get(*id);
+        let names = assigned.into_iter().flatten().filter_map(|tag_id| by_id.get(tag_id.as_str()));
+        let is_waiting = is_waiting(artifact, actual, memory, names.map(|row| &row.name));
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, artifact, is_waiting);
+        if is_waiting {
+            tags_waiting.insert((*id).clone());
+            continue;
+        }
 
         let mut wanted = BTreeSet::new();
-        let assigned = actual.artifact_tags.get(*id);
         for tag in tags::rows(&artifact.entry.metadata.tags) {
             // By slug, else by exact name: a tag made on the web may have a slug of its own.
             let row = by_slug
@@ -204,7 +214,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         match mapping.by_directory.get(directory) {
             Some(row) if row != DEFAULT_COLLECTION => {
                 for artifact in collection.artifacts.values().filter(|a| in_scope(&a.entry.id)) {
-                    upsert(&mut plan, actual, row, artifact);
+                    upsert(&mut plan, actual, row, artifact, tags_waiting.contains(&artifact.entry.id));
                 }
             }
             _ => {}
@@ -222,7 +232,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
                 .map(|(id, _)| Removal { collection: collection.to_owned(), artifact: id.clone() }),
         );
     }
-    Decision { plan, absent, halts, problems }
+    Decision { plan, absent, halts, tags_waiting, problems }
 }
 
 /// The artifact that stands for each id: the active collection's, else that of the first directory in alphabetical order.
@@ -250,10 +260,32 @@ fn winners(desired: &Desired) -> (BTreeMap<&ArtifactId, (&str, &Artifact)>, Vec<
     (winners, problems)
 }
 
-fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, artifact: &Artifact) {
+/// Whether the artifact's tags in the database are not to be touched yet. Where `tags_json` says what the file says there
+/// is nothing to carry there.
+fn is_waiting<'a>(
+    artifact: &Artifact,
+    actual: &'a Actual,
+    memory: &Memory,
+    assigned: impl Iterator<Item = &'a String>,
+) -> bool {
     let id = &artifact.entry.id;
-    let row = Row::new(&artifact.entry, artifact.fingerprint.as_deref());
+    let Some(agreed) = memory.agreed_tags.get(id) else { return false };
+    let Some(current) = actual.memberships.get(DEFAULT_COLLECTION).and_then(|rows| rows.get(id)) else {
+        return false;
+    };
+    let tags_json = &current.row.tags;
+    current.sound
+        && tags_json != &artifact.entry.metadata.tags
+        && tags::may_differ(*agreed, tags_json, assigned)
+}
+
+fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, artifact: &Artifact, tags_wait: bool) {
+    let id = &artifact.entry.id;
+    let mut row = Row::new(&artifact.entry, artifact.fingerprint.as_deref());
     let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
+    if tags_wait && let Some(current) = current {
+        row.tags.clone_from(&current.row.tags);
+    }
     if !current.is_some_and(|current| current.sound && current.synced && current.row == row) {
         plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row });
     }

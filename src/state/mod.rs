@@ -21,7 +21,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, TransactionTrait, Value,
 };
 
-pub use agreements::{Agreement, KEPT_DIGESTS, KeptConflict};
+pub use agreements::{Agreement, KEPT_DIGESTS, KeptConflict, TagChanges};
 pub use error::{Result, StateError};
 pub use history::{KEPT_PER_COLLECTION, Kept};
 pub use integrity::{Integrity, integrity};

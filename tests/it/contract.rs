@@ -84,7 +84,7 @@ fn status_problems_and_sync_of_a_running_daemon() {
         json!({
             "schema": "number", "clock": "string", "reconcile": reconcile,
             "applied": { "rows": "number", "artifacts": "number", "named": [] }, "fresh_instance": "bool",
-            "pending_removals": "number", "halts": [halt], "problems": "number",
+            "pending_removals": "number", "halts": [halt], "problems": "number", "conflicts": "number",
         })
     );
     let status = asked(&home, &["status", "--json"], 4);
@@ -92,12 +92,12 @@ fn status_problems_and_sync_of_a_running_daemon() {
         shape(&status),
         json!({
             "schema": "number", "version": "string", "pid": "number", "started_at": "string", "clock": "string",
-            "root": "string", "state": "string", "detail": "string",
+            "http": null, "root": "string", "state": "string", "detail": "string",
             "watching": { "mode": "string", "wanted": "number", "held": "number", "shortfall": null, "lost": "number" },
             "database": { "path": "string", "kind": "string", "detail": null },
             "last_reconcile": reconcile,
             "collections": [{ "name": "string", "artifacts": "number", "doubt": "string" }],
-            "halts": [halt], "problems": "number",
+            "halts": [halt], "problems": "number", "conflicts": "number", "database_only": [],
             // Both depend on the kernel.
             "sandbox": {
                 "enforced": "string", "detail": shape(&status["sandbox"]["detail"]),

@@ -15,5 +15,6 @@ mod faults;
 mod generate;
 mod home;
 mod interop;
+mod lists;
 mod service;
 mod tidy;

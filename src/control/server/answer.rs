@@ -12,12 +12,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::control::protocol::{Refusal, VERSION};
+use crate::control::protocol::{Refusal, VERSION, titles};
 
 /// Longest request body, in bytes.
 pub(super) const BODY_MAX: usize = 1 << 20;
 /// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body, as JSON of this shape.
 ///
@@ -48,12 +48,12 @@ async fn bytes(request: Request) -> Result<Bytes, Refusal> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| Refusal::new(422, "body not understood", error.to_string()))
+    serde_json::from_slice(bytes).map_err(|error| Refusal::new(422, titles::BODY, error.to_string()))
 }
 
 /// There is nothing at this path.
 pub(super) async fn unknown() -> Response {
-    refuse(Refusal::new(404, "no such path", format!("this daemon serves /v{VERSION}/status and others")))
+    refuse(Refusal::new(404, titles::UNKNOWN, format!("this daemon serves /v{VERSION}/status and others")))
 }
 
 /// There is something at this path, but not for this method.

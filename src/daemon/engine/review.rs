@@ -14,6 +14,10 @@ use crate::control::protocol::review::{
 };
 use crate::control::protocol::{Refusal, VERSION};
 use crate::daemon::board;
+use crate::domain::dirty::ScanScope;
+use crate::domain::manifest;
+use crate::domain::merge;
+use crate::domain::owned::FileSide;
 use crate::fs::write::{self, Outcome};
 use crate::state::{Kept, StateError};
 
@@ -93,8 +97,8 @@ impl Engine {
         let text = String::from_utf8(text).map_err(|_| {
             Refusal::new(409, "not restored", "this text is not UTF-8, which a manifest has to be")
         })?;
-        self.is_meant(&pick.collection, &text).map_err(|problem| {
-            Refusal::new(409, "not restored", format!("SkillMeat could not read it: {problem}"))
+        let sections = manifest::parse_sections(&text).map_err(|problem| {
+            Refusal::new(409, "not restored", format!("this text is no manifest: {}", problem.message))
         })?;
         let manifest = self.paths.root.join(super::follow::manifest_of(&pick.collection));
         let mut replaced = Vec::new();
@@ -106,8 +110,28 @@ impl Engine {
             self.keep(&pick.collection, previous).await;
         }
         tracing::info!(collection = pick.collection, version, "an earlier manifest was put back by a person");
+        self.exchange.is_meant(&pick.collection, &FileSide::from(&sections));
         let changed = matches!(outcome, Outcome::Written { .. });
         Ok(Restored { schema: VERSION, collection: pick.collection.clone(), version, changed })
+    }
+
+    /// Put the values that gave way in these conflicts into force.
+    pub(super) async fn put_theirs(&mut self, ids: &[String]) -> Result<(), Stop> {
+        let decided = self.exchange.conflicts.iter().filter(|kept| ids.contains(&kept.id));
+        let theirs: Vec<merge::Conflict> = decided.map(|kept| kept.conflict.clone()).collect();
+        self.open_cache().await?;
+        let mut scanned = self.scan(&ScanScope::All)?;
+        self.exchange.note(&scanned);
+        self.exchange_in_rounds(&mut scanned, &theirs).await?;
+        self.keep_replaced().await;
+        Ok(())
+    }
+
+    /// Conflicts that are decided.
+    pub(super) async fn forget_conflicts(&mut self, ids: &[String]) -> Result<(), StateError> {
+        self.state.forget_conflicts(ids).await?;
+        self.exchange.conflicts.retain(|kept| !ids.contains(&kept.id));
+        Ok(())
     }
 
     /// The text that a person names by the beginning of its digest.

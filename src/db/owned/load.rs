@@ -13,7 +13,7 @@ use super::super::error::Result;
 use super::super::format::parse_list;
 use super::super::load::{Cells, all, json_array};
 use super::super::schema::Capabilities;
-use super::Owned;
+use super::{Colors, Owned};
 use crate::domain::mapping;
 use crate::domain::owned::{DbSide, Epoch, GroupValue, Groups, TagValue, Tags};
 use crate::domain::rows::{DEFAULT_COLLECTION, SENTINEL_PROJECT};
@@ -34,7 +34,8 @@ pub(super) async fn load(
     let (mut groups, odd_groups) = groups(db, capabilities).await?;
     let (members, mut uuids) = members(db).await?;
     uuids.extend(named_uuids(db, named).await?);
-    let mut owned = Owned { collections: rows, ..Owned::default() };
+    let colors = colors(db, capabilities).await?;
+    let mut owned = Owned { collections: rows, colors, ..Owned::default() };
     for directory in directories {
         let collection = mapping.by_directory.get(directory);
         if odd_tags || collection.is_some_and(|collection| odd_groups.contains(collection)) {
@@ -164,6 +165,19 @@ async fn tags(db: &impl ConnectionTrait) -> Result<(Tags, bool)> {
         }
     }
     Ok((found, odd))
+}
+
+/// The palette.
+async fn colors(db: &impl ConnectionTrait, capabilities: &Capabilities) -> Result<Option<Colors>> {
+    if !capabilities.has("custom_colors", "hex") {
+        return Ok(None);
+    }
+    let rows = all(db, "SELECT hex, name FROM custom_colors", vec![]).await?;
+    let color = |row| {
+        let mut row = Cells::new(row);
+        Some((row.cell()?, row.cell()))
+    };
+    Ok(Some(rows.iter().filter_map(color).collect()))
 }
 
 /// Slugs of the tags that an artifact has.

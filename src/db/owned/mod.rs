@@ -25,6 +25,28 @@ use crate::domain::owned::{DbEdits, DbSide};
 use crate::domain::rows::DbCollection;
 use write::Writer;
 
+/// `custom_colors`: the name, if it has one, by the hex text.
+pub type Colors = BTreeMap<String, Option<String>>;
+
+/// What to write into the database, for everything that [`Owned`] tells.
+#[derive(Debug, Clone, Default)]
+pub struct Edits {
+    /// Directories that get a DB collection of their name, first of all.
+    pub new_collections: BTreeSet<String>,
+    /// By directory.
+    pub by_directory: BTreeMap<String, DbEdits>,
+    /// Colours to be put on the palette.
+    pub colors: Colors,
+}
+
+impl Edits {
+    fn is_empty(&self) -> bool {
+        self.new_collections.is_empty()
+            && self.by_directory.values().all(DbEdits::is_empty)
+            && self.colors.is_empty()
+    }
+}
+
 /// The database's side of everything, as of one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Owned {
@@ -38,6 +60,9 @@ pub struct Owned {
     pub collections: BTreeMap<String, DbCollection>,
     /// DB collections that stand for no directory and have groups.
     pub with_groups: BTreeSet<String>,
+    /// The colours that people have put on their palette, by their hex text; they belong to no collection. `None` where the
+    /// database has no place for them.
+    pub colors: Option<Colors>,
     /// Where the database stood.
     pub(crate) at: Option<Versions>,
 }
@@ -80,35 +105,21 @@ impl Cache {
         Ok(owned)
     }
 
-    /// Writes what a merge made of the sides that `owned` tells, by directory, in one transaction. `false` if somebody
-    /// else has committed since: then nothing is written, and the merge has to be made again. `now` (naive UTC) goes into
-    /// the time columns.
-    ///
-    /// A directory in `new_collections` gets a DB collection of its name first.
+    /// Writes what a merge made of the sides that `owned` tells, in one transaction. `false` if somebody else has
+    /// committed since: then nothing is written, and the merge has to be made again. `now` (naive UTC) goes into the time
+    /// columns.
     ///
     /// # Errors
     /// See [`DbError`]; nothing is written.
-    pub async fn write_owned(
-        &mut self,
-        owned: &Owned,
-        new_collections: &BTreeSet<String>,
-        edits: &BTreeMap<String, DbEdits>,
-        now: NaiveDateTime,
-    ) -> Result<bool> {
-        if new_collections.is_empty() && edits.values().all(DbEdits::is_empty) {
+    pub async fn write_owned(&mut self, owned: &Owned, edits: &Edits, now: NaiveDateTime) -> Result<bool> {
+        if edits.is_empty() {
             return Ok(true);
         }
-        let written = self.write_owned_once(owned, new_collections, edits, now).await;
+        let written = self.write_owned_once(owned, edits, now).await;
         self.settle(written).await
     }
 
-    async fn write_owned_once(
-        &self,
-        owned: &Owned,
-        new_collections: &BTreeSet<String>,
-        edits: &BTreeMap<String, DbEdits>,
-        now: NaiveDateTime,
-    ) -> Result<bool> {
+    async fn write_owned_once(&self, owned: &Owned, edits: &Edits, now: NaiveDateTime) -> Result<bool> {
         let deadline = Instant::now() + self.patience;
         let txn = self.connection()?.write(deadline, &mut 0).await?;
         if Some(self.versions_in(&txn).await?) != owned.at {
@@ -117,7 +128,7 @@ impl Cache {
         }
         let now = timestamp(now);
         let writer = Writer { db: &txn, capabilities: &self.capabilities, now: &now };
-        let written = Self::write_all(&writer, owned, new_collections, edits).await;
+        let written = Self::write_all(&writer, owned, edits).await;
         match written {
             Ok(()) => {
                 txn.commit().await?;
@@ -133,18 +144,17 @@ impl Cache {
     async fn write_all<C: ConnectionTrait>(
         writer: &Writer<'_, C>,
         owned: &Owned,
-        new_collections: &BTreeSet<String>,
-        edits: &BTreeMap<String, DbEdits>,
+        edits: &Edits,
     ) -> Result<()> {
-        for directory in new_collections {
+        for directory in &edits.new_collections {
             writer.make_collection(directory).await?;
         }
-        for (directory, edits) in edits {
+        for (directory, changes) in &edits.by_directory {
             let collection = owned.mapping.by_directory.get(directory);
-            let collection = collection.or_else(|| new_collections.get(directory));
-            writer.apply(collection.map(String::as_str), edits).await?;
+            let collection = collection.or_else(|| edits.new_collections.get(directory));
+            writer.apply(collection.map(String::as_str), changes).await?;
         }
-        Ok(())
+        writer.add_colors(&edits.colors).await
     }
 
     /// Whether nobody else has committed since `at`.

@@ -11,11 +11,12 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, DbBackend, Set, Statement, Value};
 
 use super::super::apply::{insert, optional};
-use super::super::entity::{collections, group_artifacts, groups, tags};
+use super::super::entity::{collections, custom_colors, group_artifacts, groups, tags};
 use super::super::error::Result;
 use super::super::format::{json_list, new_uuid};
 use super::super::load::{Cells, all, json_array};
 use super::super::schema::Capabilities;
+use super::Colors;
 use crate::domain::owned::{DbEdits, GroupEdit, GroupValue, TagEdit, TagValue};
 
 /// What SkillMeat's own columns default to (`skillmeat.cache.models.Group`).
@@ -268,6 +269,18 @@ impl<C: ConnectionTrait> Writer<'_, C> {
             updated_at: Set(self.now.to_owned()),
         };
         insert(self.db, vec![row], Some(OnConflict::new().do_nothing().to_owned())).await
+    }
+
+    /// One that is there already stays as it is.
+    pub(super) async fn add_colors(&self, colors: &Colors) -> Result<()> {
+        let row = |(hex, name): (&String, &Option<String>)| custom_colors::ActiveModel {
+            id: Set(new_uuid()),
+            hex: Set(hex.clone()),
+            name: Set(name.clone()),
+            created_at: Set(self.now.to_owned()),
+        };
+        let rows: Vec<_> = colors.iter().map(row).collect();
+        insert(self.db, rows, Some(OnConflict::new().do_nothing().to_owned())).await
     }
 
     async fn is_taken(&self, name: &str, slug: &str) -> Result<bool> {

@@ -33,8 +33,11 @@ async fn load(cache: &mut Cache, named: &[&str]) -> Owned {
 
 async fn write(cache: &mut Cache, directory: &str, edits: DbEdits) {
     let owned = load(cache, &[]).await;
-    let edits = BTreeMap::from([(directory.to_owned(), edits)]);
-    assert!(cache.write_owned(&owned, &BTreeSet::new(), &edits, noon()).await.unwrap());
+    assert!(cache.write_owned(&owned, &only(directory, edits), noon()).await.unwrap());
+}
+
+fn only(directory: &str, edits: DbEdits) -> Edits {
+    Edits { by_directory: BTreeMap::from([(directory.to_owned(), edits)]), ..Edits::default() }
 }
 
 fn group(position: i64, members: &[&str]) -> GroupValue {
@@ -226,12 +229,12 @@ async fn a_commit_of_somebody_else_since_the_reading_stops_the_writing() {
     let (home, mut cache) = filled().await;
     let owned = load(&mut cache, &[]).await;
     home.peer().execute_batch("UPDATE tags SET color = '#aabbcc'").unwrap();
-    let edits = BTreeMap::from([("default".to_owned(), create(&[("G", group(0, &[]))]))]);
-    assert!(!cache.write_owned(&owned, &BTreeSet::new(), &edits, noon()).await.unwrap());
+    let edits = only("default", create(&[("G", group(0, &[]))]));
+    assert!(!cache.write_owned(&owned, &edits, noon()).await.unwrap());
     assert_eq!(number(&home.peer(), "SELECT COUNT(*) FROM groups"), 0);
     assert!(!cache.stands_at(owned.at.unwrap()).await.unwrap());
     let owned = load(&mut cache, &[]).await;
-    assert!(cache.write_owned(&owned, &BTreeSet::new(), &edits, noon()).await.unwrap());
+    assert!(cache.write_owned(&owned, &edits, noon()).await.unwrap());
     assert!(cache.stands_at(owned.at.unwrap()).await.unwrap(), "our own commit is none of somebody else");
     assert!(!cache.changed().await.unwrap() || cache.stands_at(owned.at.unwrap()).await.unwrap());
 }
@@ -240,9 +243,11 @@ async fn a_commit_of_somebody_else_since_the_reading_stops_the_writing() {
 async fn a_directory_gets_a_collection_that_every_path_of_skillmeat_finds() {
     let (home, mut cache) = filled().await;
     let owned = load(&mut cache, &[]).await;
-    let edits = BTreeMap::from([("notes".to_owned(), create(&[("G", group(0, &["skill:a"]))]))]);
-    let new = BTreeSet::from(["notes".to_owned()]);
-    assert!(cache.write_owned(&owned, &new, &edits, noon()).await.unwrap());
+    let edits = Edits {
+        new_collections: BTreeSet::from(["notes".to_owned()]),
+        ..only("notes", create(&[("G", group(0, &["skill:a"]))]))
+    };
+    assert!(cache.write_owned(&owned, &edits, noon()).await.unwrap());
     assert_eq!(
         texts(
             &home.peer(),
@@ -277,4 +282,24 @@ async fn collections_without_a_directory_are_told_when_they_have_groups() {
         ))
         .unwrap();
     assert_eq!(load(&mut cache, &[]).await.with_groups, BTreeSet::from(["6f".to_owned()]));
+}
+
+#[tokio::test]
+async fn the_palette_is_told_and_added_to() {
+    let (home, mut cache) = filled().await;
+    home.peer()
+        .execute_batch(&format!(
+            "INSERT INTO custom_colors VALUES ('1', '#abc', 'Mine', '{NOW}'), ('2', '#112233', NULL, '{NOW}')"
+        ))
+        .unwrap();
+    let owned = load(&mut cache, &[]).await;
+    let color = |hex: &str, name: Option<&str>| (hex.to_owned(), name.map(str::to_owned));
+    assert_eq!(owned.colors, Some([color("#112233", None), color("#abc", Some("Mine"))].into()));
+    let colors = [color("#abc", Some("Other")), color("#445566", Some("New"))].into();
+    let edits = Edits { colors, ..Edits::default() };
+    assert!(cache.write_owned(&owned, &edits, noon()).await.unwrap());
+    assert_eq!(
+        texts(&home.peer(), "SELECT hex || ifnull(name, '-') FROM custom_colors ORDER BY hex"),
+        ["#112233-", "#445566New", "#abcMine"]
+    );
 }

@@ -3,6 +3,7 @@
 //! What this module does not do: use any of the daemon's own client.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +59,17 @@ impl Wire<UnixStream> {
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
         Ok(Self::over(stream))
+    }
+}
+
+impl Wire<TcpStream> {
+    /// A connection to the port, with these header lines in every request.
+    pub(crate) fn tcp(address: &str, headers: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("a connection to the port");
+        stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+        let mut wire = Self::over(stream);
+        wire.headers = headers.replace('\n', "\r\n");
+        wire
     }
 }
 
@@ -121,6 +133,13 @@ impl<S: Read + Write> Wire<S> {
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         Ok((status.ok_or_else(|| io::Error::other(format!("no status: {head}")))?, head))
+    }
+
+    /// Everything until the other side closes.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let _ = self.stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The next line, without its end.

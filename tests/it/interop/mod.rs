@@ -15,6 +15,7 @@ mod control;
 mod differential;
 mod latency;
 mod lifecycle;
+mod lists;
 mod ownership;
 mod parallel;
 mod tags;

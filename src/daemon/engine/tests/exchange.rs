@@ -410,3 +410,127 @@ async fn an_earlier_text_is_put_back_and_the_database_follows_it() {
     assert_eq!(web.groups("default"), ["G: skill:a"], "it is as old as a stale copy, and meant");
     assert_eq!(scene.text(), wanted);
 }
+
+#[tokio::test]
+async fn groups_that_skillmeat_recovered_into_the_wrong_collection_go_where_they_belong() {
+    let mut scene = Scene::new(&["a"]).await;
+    let work = scene.paths.collections.join("work");
+    fs::create_dir_all(&work).unwrap();
+    let head = scene.text().split("\n[[").next().unwrap().replace("\"default\"", "\"work\"");
+    let text = format!("{head}\n[[groups]]\nname = \"W\"\nmembers = [\"skill:a\"]\n");
+    fs::write(work.join("collection.toml"), &text).unwrap();
+    fs::write(scene.paths.root.join("config.toml"), "[settings]\ndefault-collection = \"work\"\n").unwrap();
+    // The web backend was faster: a database, its rows, and work's groups in `default`.
+    let cache = scene.paths.cache_db.clone();
+    crate::paths::create_private(cache.parent().unwrap()).unwrap();
+    Cache::create_standalone(&cache, &scene.paths.home).await.unwrap();
+    let web = Web::at(&scene);
+    web.run(&format!(
+        "INSERT INTO collections (id, name, collection_type, created_at, updated_at, enforce_override)
+             VALUES ('default', 'Default Collection', 'default', '{NOW}', '{NOW}', 0);
+         INSERT INTO artifacts (id, uuid, name, type, is_outdated, local_modified, auto_load, created_at, updated_at, enforce_override)
+             VALUES ('skill:a', 'ua', 'a', 'skill', 0, 0, 0, '{NOW}', '{NOW}', 0)"
+    ));
+    web.make_group("default", "W", &["skill:a"]);
+    scene.look(&ScanScope::All).await;
+    assert_eq!(web.groups("work"), ["W: skill:a"]);
+    assert_eq!(web.groups("default"), [] as [&str; 0]);
+    assert_eq!(scene.groups(), [] as [&str; 0], "nor in the file of `default`");
+    assert_eq!(fs::read_to_string(work.join("collection.toml")).unwrap(), text);
+}
+
+#[tokio::test]
+async fn the_palette_survives_the_database() {
+    let mut scene = Scene::new(&["a"]).await;
+    scene.look(&ScanScope::All).await;
+    let insert = format!("INSERT INTO custom_colors VALUES ('1', '#abcdef', 'Mine', '{NOW}')");
+    Web::at(&scene).run(&insert);
+    scene.settle().await;
+    scene.delete_database();
+    let _ = scene.engine.reconcile(&ScanScope::nothing(), false).await;
+    scene.settle().await;
+    let web = Web::at(&scene);
+    assert_eq!(web.texts("SELECT hex || name FROM custom_colors"), ["#abcdefMine"]);
+    web.run("DELETE FROM custom_colors");
+    scene.settle().await;
+    assert_eq!(web.texts("SELECT hex FROM custom_colors"), [] as [&str; 0], "taken off by a person");
+}
+
+impl Web {
+    /// As `POST` and `DELETE /artifacts/{id}/tags/{tag}` leave the tables for an artifact of another directory than the
+    /// active one.
+    fn tag(&self, artifact: &str, names: &[&str]) {
+        self.run(&format!(
+            "DELETE FROM artifact_tags WHERE artifact_uuid = (SELECT uuid FROM artifacts WHERE id = '{artifact}')"
+        ));
+        for name in names {
+            let slug = name.to_lowercase().replace(' ', "-");
+            self.run(&format!(
+                "INSERT OR IGNORE INTO tags (id, name, slug, created_at, updated_at)
+                     VALUES ('t-{slug}', '{name}', '{slug}', '{NOW}', '{NOW}');
+                 INSERT INTO artifact_tags SELECT uuid, (SELECT id FROM tags WHERE name = '{name}'), '{NOW}'
+                     FROM artifacts WHERE id = '{artifact}'"
+            ));
+        }
+        let json =
+            crate::db::format::json_list(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let sql = "UPDATE collection_artifacts SET tags_json = ?
+            WHERE artifact_uuid = (SELECT uuid FROM artifacts WHERE id = ?)";
+        assert_eq!(self.0.execute(sql, [json.as_str(), artifact]).unwrap(), 1);
+    }
+
+    fn tags(&self, artifact: &str) -> String {
+        self.texts(&format!(
+            "SELECT (SELECT tags_json FROM collection_artifacts WHERE artifact_uuid = a.uuid) || ' ' ||
+                 ifnull((SELECT group_concat(t.name ORDER BY t.name) FROM artifact_tags x JOIN tags t ON t.id = x.tag_id
+                     WHERE x.artifact_uuid = a.uuid), '-')
+             FROM artifacts a WHERE id = '{artifact}'"
+        ))
+        .remove(0)
+    }
+}
+
+#[tokio::test]
+async fn a_tag_put_on_an_artifact_in_the_database_alone_reaches_the_file_and_stays() {
+    let mut scene = Scene::new(&["a", "b"]).await;
+    scene.look(&ScanScope::All).await;
+    let web = Web::at(&scene);
+    web.tag("skill:a", &["Machine Learning", "x"]);
+    scene.settle().await;
+    let text = scene.text();
+    assert!(text.contains("tags = [\n    \"Machine Learning\",\n    \"x\",\n]"), "{text}");
+    assert_eq!(web.tags("skill:a"), "[\"Machine Learning\", \"x\"] Machine Learning,x");
+    assert_eq!(scene.look(&ScanScope::All).await.reconciled.rows, 0);
+    assert_eq!(scene.text(), text);
+
+    // And off again, by a daemon that has been away.
+    scene.engine.persist().await;
+    web.tag("skill:a", &["x"]);
+    scene.engine = Engine::open(scene.paths.clone(), config(60_000)).await.unwrap();
+    scene.look(&ScanScope::All).await;
+    // The tag itself lives on, as a definition: no artifact would bring it back.
+    assert!(!scene.text().contains("    \"Machine Learning\","), "{}", scene.text());
+    assert!(scene.text().contains("slug = \"machine-learning\""), "{}", scene.text());
+    assert_eq!(web.tags("skill:a"), "[\"x\"] x");
+    assert_eq!(scene.look(&ScanScope::All).await.reconciled.rows, 0);
+}
+
+#[tokio::test]
+async fn tags_changed_on_both_sides_meet_and_the_files_own_change_wins_where_only_it_changed() {
+    let mut scene = Scene::new(&["a"]).await;
+    scene.replace("origin = \"local\"", "origin = \"local\"\ntags = [\"k\", \"l\"]");
+    scene.look(&ScanScope::All).await;
+    let web = Web::at(&scene);
+    web.tag("skill:a", &["k", "l", "web"]);
+    scene.replace("tags = [\"k\", \"l\"]", "tags = [\"hand\", \"k\"]");
+    scene.look(&ScanScope::All).await;
+    assert!(scene.text().contains("tags = [\"hand\", \"k\", \"web\"]"), "{}", scene.text());
+    assert_eq!(web.tags("skill:a"), "[\"hand\", \"k\", \"web\"] hand,k,web");
+    // One table alone is no word of a person.
+    web.run("UPDATE collection_artifacts SET tags_json = '[]'");
+    scene.settle().await;
+    assert_eq!(web.tags("skill:a"), "[\"hand\", \"k\", \"web\"] hand,k,web");
+    scene.replace("tags = [\"hand\", \"k\", \"web\"]", "tags = []");
+    scene.settle().await;
+    assert_eq!(web.tags("skill:a"), "[] -");
+}
