@@ -190,7 +190,7 @@ fn a_worker_that_waits_for_a_program_or_a_lock_is_alive() {
 #[test]
 fn a_long_first_pass_is_no_wedge() {
     const COUNT: usize = 10_000;
-    const PATIENT: Duration = Duration::from_secs(10);
+    const PATIENT: Duration = Duration::from_secs(4);
     let home = home();
     let mut manifest = fs::read_to_string({
         collection(&home);
