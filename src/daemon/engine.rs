@@ -38,7 +38,7 @@ mod review;
 mod worker;
 
 use exchange::Exchange;
-use remember::Unsaved;
+use remember::{StateTrouble, Unsaved};
 pub(super) use worker::{Answer, StartError, Worker};
 
 /// Why there is no engine.
@@ -77,6 +77,7 @@ pub struct Engine {
     decided: Decided,
     unsaved: Unsaved,
     exchange: Exchange,
+    state_trouble: StateTrouble,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -152,6 +153,7 @@ impl Engine {
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            state_trouble: StateTrouble::default(),
             exchange,
         })
     }

@@ -24,3 +24,4 @@ pub mod removal;
 pub mod rows;
 pub mod strays;
 pub mod tags;
+pub mod telling;
