@@ -12,13 +12,16 @@ mod engine;
 pub mod lifecycle;
 mod once;
 mod readiness;
+mod reads;
 mod sandbox;
 mod told;
+mod vitals;
 mod waiting;
 mod watchdog;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -28,7 +31,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, ConfigError, WatchMode};
-use crate::control::protocol::{Refusal, Resumed, Sandbox, VERSION, What};
+use crate::control::protocol::{Refusal, Resumed, VERSION, What};
 use crate::control::token::Token;
 use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
@@ -41,9 +44,10 @@ use board::Board;
 use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
+use reads::{Desk, Errand};
 use told::Told;
 use waiting::{Waiting, Wanted};
-use watchdog::{Part, Verdict, Watchdog};
+use watchdog::{Part, Watchdog};
 
 pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
@@ -77,11 +81,16 @@ pub enum DaemonError {
     WorkerDied,
 }
 
+/// Rows whose verification somebody took back are verified again after this, if nothing else leads to it.
+const RECHECK: Duration = Duration::from_secs(10);
+
 /// Everything that wakes the loop.
+#[derive(Debug)]
 enum Input {
     Watch(Notice),
     Worker(Answer),
     Ask(Ask),
+    Errand(Errand),
     Signal(Signal),
 }
 
@@ -135,6 +144,9 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     let mut board = Board::new(paths.root.display().to_string(), Utc::now());
     board.http = http.map(|address| address.to_string());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
+    let ttl = config.staleness.ttl.clone();
+    let desk = Desk::new(paths.cache_db.clone(), paths.collections.clone(), ttl, inputs.clone());
+    let desk = Arc::new(desk);
     let mut daemon = Daemon {
         grace: config.shutdown.grace,
         mode: config.watch.mode,
@@ -147,6 +159,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         inbox,
         reload,
         waiting: Waiting::default(),
+        desk,
+        refreshes: 0,
         told: Told::default(),
         watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
         readiness,
@@ -201,6 +215,9 @@ struct Daemon {
     inbox: mpsc::UnboundedReceiver<Input>,
     reload: Reload,
     waiting: Waiting,
+    desk: Arc<Desk>,
+    /// Refreshes that were asked for, ever.
+    refreshes: u64,
     told: Told,
     readiness: Readiness,
     /// With the time the service manager allows between two signs of life.
@@ -322,6 +339,7 @@ impl Daemon {
                 Some(self.reconciled(revision, *findings, look_again))
             }
             Input::Ask(ask) => self.answer(ask),
+            Input::Errand(errand) => self.run_errand(errand),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
                 self.readiness.stopping(self.grace);
@@ -340,51 +358,10 @@ impl Daemon {
         findings.reconciled.revision = revision;
         self.told.tell(&findings, self.board.events());
         let result = findings.setback.as_ref().map_or(Ok(()), |(setback, _)| Err(*setback));
+        self.waiting.refreshed(std::mem::take(&mut findings.refreshed));
         self.board.found(findings, Instant::now());
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
-    }
-
-    fn sign_of_life(&mut self, part: Part) {
-        if let Some((watchdog, _)) = &mut self.watchdog {
-            watchdog.alive(part, Instant::now());
-        }
-    }
-
-    /// If it is time: judge the signs of life, tell the service manager, and ask for more.
-    fn look_after_the_parts(&mut self) {
-        let now = Instant::now();
-        let Some((watchdog, allowed)) = self.watchdog.as_mut().filter(|(watchdog, _)| watchdog.due() <= now)
-        else {
-            return;
-        };
-        match watchdog.look(self.worker.progress(), now) {
-            Verdict::Alive => self.readiness.alive(*allowed),
-            Verdict::Doubtful => tracing::debug!(round = watchdog.round(), "a sign of life is overdue"),
-            Verdict::Dead(part) => {
-                let why = format!("{part} has given no sign of life for {} s", allowed.as_secs());
-                tracing::error!("{why}; the service manager is to start the daemon anew");
-                self.readiness.wedged(&why);
-            }
-        }
-        self.worker.ask();
-        if let Err(error) = self.watcher.lay_cookie(watchdog.cookie()) {
-            tracing::error!(%error, "file events are not to be had");
-            let _ = self.inputs.send(Input::Watch(Notice::Lost(Loss::Backend(error.to_string()))));
-        }
-    }
-
-    fn confined(&mut self, sandbox: Sandbox) {
-        // Other places under the same restrictions are no news.
-        if sandbox.enforced != self.board.sandbox.enforced {
-            match &sandbox.detail {
-                None => tracing::info!(enforced = sandbox.enforced, "the worker writes in its places only"),
-                Some(why) => {
-                    tracing::info!(enforced = sandbox.enforced, why, "the worker is not fully restricted");
-                }
-            }
-        }
-        self.board.sandbox = sandbox;
     }
 
     fn tell_state(&mut self) {
@@ -397,6 +374,7 @@ impl Daemon {
         match ask {
             Ask::Status(answer) => drop(answer.send(self.board.status(Instant::now()))),
             Ask::Problems(answer) => drop(answer.send(self.board.problems())),
+            Ask::Api(call) => self.desk.take(call),
             Ask::Sync { request, answer } => match waiting::check(&request) {
                 Ok(()) => {
                     let scope = waiting::scope(&request);
@@ -420,6 +398,24 @@ impl Daemon {
             }
         }
         None
+    }
+
+    fn run_errand(&mut self, errand: Errand) -> Option<Event> {
+        match errand {
+            Errand::Refresh(refresh, answer) => {
+                self.refreshes += 1;
+                self.worker.wish(self.refreshes, refresh);
+                Some(self.wait(Wanted::Refreshed(self.refreshes, answer), ScanScope::All))
+            }
+            Errand::Invalidate(what, answer) => {
+                self.worker.invalidate(what, answer);
+                Some(Event::LookBy(Instant::now() + RECHECK))
+            }
+            Errand::Author(what, answer) => {
+                self.worker.author(what, answer);
+                None
+            }
+        }
     }
 
     /// Answer when a reconcile that begins after everything before now was heard of, and that looks at `scope` in any
@@ -476,6 +472,7 @@ impl Daemon {
                         Err(error) => tracing::error!(%error, "the watcher goes on as it was"),
                     }
                 }
+                self.desk.configure(config.staleness.ttl.clone());
                 let timing = timing(&config);
                 self.worker.configure(config);
                 Some(Event::Timing(timing))

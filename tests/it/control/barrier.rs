@@ -205,6 +205,31 @@ fn a_row_that_somebody_else_has_changed_is_put_right_before_the_answer() {
 }
 
 #[test]
+fn what_was_committed_to_the_database_is_in_the_file_when_the_answer_comes() {
+    let scene = Scene::of(&SKILLS, "");
+    let rows = Rows::of(&scene.home);
+    let mut wire = Wire::open(&scene.home);
+    let path = scene.home.manifest("default");
+    let now = "2026-01-01 00:00:00.000000";
+    for round in 0..300 {
+        let name = format!("Group of round {round}");
+        // One group, renamed again and again, so that the file stays small.
+        let changed = rows
+            .0
+            .execute("UPDATE groups SET description = ?1, updated_at = ?2 WHERE id = 'g'", [&name, now]);
+        if changed.expect("an update") == 0 {
+            let insert = "INSERT INTO groups (id, collection_id, name, description, color, icon, position, created_at, updated_at) \
+                          VALUES ('g', 'default', 'First', ?1, 'slate', 'layers', 0, ?2, ?2)";
+            rows.0.execute(insert, [&name, now]).expect("a group");
+        }
+        sync(&mut wire);
+        let text = read(&path);
+        assert!(text.contains(&name), "round {round} is not in the file:\n{text}");
+    }
+    scene.settled("three hundred groups");
+}
+
+#[test]
 fn the_answer_tells_what_was_written_and_since_when() {
     let scene = Scene::of(&SKILLS, "");
     let mut wire = Wire::open(&scene.home);
