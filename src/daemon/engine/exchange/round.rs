@@ -165,9 +165,8 @@ impl Engine {
     /// Keep the palette, which has no place in any file.
     async fn keep_palette(&mut self, owned: &Owned, added: &Colors) {
         let Some(kept) = self.exchange.palette.after(owned, added) else { return };
-        if let Err(error) = self.state.save_value(PALETTE, Some(&kept)).await {
-            tracing::warn!(error = %board::chain(&error), "cannot keep the palette of colours");
-        }
+        let outcome = self.state.save_value(PALETTE, Some(&kept)).await;
+        self.state_trouble.note(outcome);
         self.exchange.palette = kept;
     }
 
@@ -291,9 +290,8 @@ impl Engine {
         self.exchange.bases.insert(directory.to_owned(), merged.agreed.clone());
         let agreement =
             Agreement { collection: directory, base: &merged.agreed, seen: &seen, conflicts: &conflicts };
-        if let Err(error) = self.state.save_agreement(&agreement, at_ms).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note what database and manifest agree on");
-        }
+        let outcome = self.state.save_agreement(&agreement, at_ms).await;
+        self.state_trouble.note(outcome);
         self.exchange.conflicts.extend(conflicts.into_iter().map(|(id, conflict)| KeptConflict {
             id,
             collection: directory.to_owned(),
