@@ -274,9 +274,9 @@ fn a_kill_leaves_both_files_old_or_both_new() {
         let row = scene.row("skill:pdf").expect("its row");
         assert_eq!(row["author"] == author.as_str(), in_file, "{row}");
         if in_file {
-            new += 1
+            new += 1;
         } else {
-            old += 1
+            old += 1;
         }
 
         let web = Web::of(&scene.home);
