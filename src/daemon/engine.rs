@@ -40,7 +40,7 @@ mod verify;
 mod worker;
 
 use exchange::Exchange;
-use remember::Unsaved;
+use remember::{StateTrouble, Unsaved};
 use verify::Verification;
 pub(super) use worker::{Answer, StartError, Worker};
 
@@ -83,6 +83,7 @@ pub struct Engine {
     /// Whether a change that an earlier run was killed in has been looked for.
     authored: bool,
     exchange: Exchange,
+    state_trouble: StateTrouble,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -158,6 +159,7 @@ impl Engine {
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            state_trouble: StateTrouble::default(),
             verification: Verification::default(),
             authored: false,
             exchange,
