@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chrono::Utc;
@@ -88,7 +89,7 @@ fn rebuild(args: &RebuildArgs, context: &Context) -> anyhow::Result<Rebuilt> {
     if !args.yes && !agreed(path, &fault)? {
         return Err(Failure::new(Exit::Failed, "nothing was done").into());
     }
-    let aside = set_aside(path, Utc::now().naive_utc()).map_err(refusal)?;
+    let aside = patiently(|| set_aside(path, Utc::now().naive_utc())).map_err(refusal)?;
     match sync::here(context) {
         Ok(synced) => Ok(Rebuilt {
             schema: 1,
@@ -145,6 +146,22 @@ fn agreed(path: &Path, fault: &str) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
 }
 
+/// How long somebody may have it open before that is no passing look: a daemon that waits for a usable database takes one
+/// now and then, and so does `skillmeatd doctor`.
+const LOOK: Duration = Duration::from_secs(3);
+
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, AsideError>) -> Result<T, AsideError> {
+    let deadline = Instant::now() + LOOK;
+    loop {
+        match attempt() {
+            Err(AsideError::Held(_)) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
+            done => return done,
+        }
+    }
+}
+
 fn refusal(error: AsideError) -> anyhow::Error {
     match error {
         AsideError::Held(holders) => {
@@ -197,4 +214,19 @@ fn render(out: &mut impl Write, rebuilt: &Rebuilt) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passing_look_is_waited_for() {
+        let mut looks = 3;
+        let outcome = patiently(|| {
+            looks -= 1;
+            if looks > 0 { Err(AsideError::Held(Vec::new())) } else { Ok(looks) }
+        });
+        assert!(matches!(outcome, Ok(0)));
+    }
 }
