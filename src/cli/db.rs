@@ -155,7 +155,7 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T, AsideError>) -> Result<T,
     loop {
         match attempt() {
             Err(AsideError::Held(_)) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(20))
+                std::thread::sleep(Duration::from_millis(20));
             }
             done => return done,
         }
