@@ -37,7 +37,6 @@ mod lines;
 mod populate;
 mod python;
 mod resolve;
-pub mod splice;
 mod strict;
 mod text;
 mod tools;

@@ -21,7 +21,7 @@ use crate::daemon::board;
 use crate::domain::authoring::{self, Fields};
 use crate::domain::edit::{self, EditError, EntryEdit, FieldEdit, ListField, NewEntry, TextField};
 use crate::domain::follow;
-use crate::domain::frontmatter::{extract, splice};
+use crate::domain::frontmatter::{self, extract};
 use crate::domain::manifest;
 use crate::domain::model::{ArtifactId, Entry, Metadata};
 use crate::fs::author::{self, AuthorError, EntryFile, Identity};
@@ -252,7 +252,7 @@ impl Engine {
             self.put_manifest(&current, |text| set(text, id, &edits)).await?;
             return Ok(current.state(&metadata, current.file.as_ref().map(|file| file.text.as_str())));
         };
-        let after = splice::splice(id.kind, &file.text, &edits)
+        let after = frontmatter::edit(id.kind, &file.text, &edits)
             .map_err(|error| conflict(format!("{id}: {error}")))?;
         // What SkillMeat makes of the new file: without a description it takes one from the body.
         let extracted = follow::as_entry(&extract(id.kind, after.as_bytes()).metadata);
@@ -320,7 +320,7 @@ impl Engine {
             return Err(Refusal::new(413, "request too large", "an entry file has at most 512 KiB here"));
         }
         let content =
-            splice::splice(kind, &create.content, &edits).map_err(|error| invalid(error.to_string()))?;
+            frontmatter::edit(kind, &create.content, &edits).map_err(|error| invalid(error.to_string()))?;
         let extracted = extract(kind, content.as_bytes());
         if let Some(problem) = extracted.problems.first().filter(|_| !extracted.sound) {
             return Err(invalid(format!("the content: {problem}")));

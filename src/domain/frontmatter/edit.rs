@@ -37,19 +37,19 @@ pub enum FrontmatterError {
     NotKept(&'static str),
 }
 
-/// The bytes of the entry file of an artifact of this kind with the edits made, in order. Edits that change nothing give
-/// the same bytes back. A file without frontmatter gets one when there is something to put into it.
+/// The text of the entry file of an artifact of this kind with the edits made, in order. Edits that change nothing give
+/// the same text back. A file without frontmatter gets one when there is something to put into it.
 ///
 /// Removing the description uncovers the one SkillMeat takes from the body.
 ///
 /// # Errors
 /// See [`FrontmatterError`]. All edits are made or none.
-pub fn edit(kind: Kind, bytes: &[u8], edits: &[FieldEdit]) -> Result<Vec<u8>, FrontmatterError> {
+pub fn edit(kind: Kind, text: &str, edits: &[FieldEdit]) -> Result<String, FrontmatterError> {
     if !kind.has_frontmatter() {
         return Err(FrontmatterError::NoFrontmatter(kind));
     }
-    let mut bytes = bytes.to_vec();
-    let mut now = sound(kind, &bytes)?;
+    let mut text = text.to_owned();
+    let mut now = sound(kind, &text)?;
     for edit in edits {
         let mut wanted = now.metadata.clone();
         edit.apply(&mut wanted);
@@ -60,21 +60,21 @@ pub fn edit(kind: Kind, bytes: &[u8], edits: &[FieldEdit]) -> Result<Vec<u8>, Fr
             FieldEdit::Text(TextField::Description, text) => text.as_deref().unwrap_or("").is_empty(),
             _ => false,
         };
-        let found = candidates(kind, &bytes, edit).into_iter().find_map(|candidate| {
-            let mut read = extract(kind, &candidate);
+        let found = candidates(kind, &text, edit).into_iter().find_map(|candidate| {
+            let mut read = extract(kind, candidate.as_bytes());
             if uncovers {
                 wanted.description.clone_from(&read.metadata.description);
             }
             read.problems.clear();
             (read.sound && read.metadata == wanted).then_some((candidate, read))
         });
-        (bytes, now) = found.ok_or(FrontmatterError::NotKept(key_of(edit)))?;
+        (text, now) = found.ok_or(FrontmatterError::NotKept(key_of(edit)))?;
     }
-    Ok(bytes)
+    Ok(text)
 }
 
-fn sound(kind: Kind, bytes: &[u8]) -> Result<Extracted, FrontmatterError> {
-    let read = extract(kind, bytes);
+fn sound(kind: Kind, text: &str) -> Result<Extracted, FrontmatterError> {
+    let read = extract(kind, text.as_bytes());
     if read.sound {
         return Ok(read);
     }
@@ -89,15 +89,15 @@ fn key_of(edit: &FieldEdit) -> &'static str {
 }
 
 /// The whole file in each spelling of the edit, best first.
-fn candidates(kind: Kind, bytes: &[u8], edit: &FieldEdit) -> Vec<Vec<u8>> {
-    let Ok(content) = text::decode(bytes) else { return Vec::new() };
+fn candidates(kind: Kind, file: &str, edit: &FieldEdit) -> Vec<String> {
+    let Ok(content) = text::decode(file.as_bytes()) else { return Vec::new() };
     match content.block() {
         Block::Found(block) => {
             let old = content.text.get(block.clone()).unwrap_or("");
             let news = blocks(kind, old, edit).into_iter();
-            news.map(|new| splice(bytes, block.start, old, &new)).collect()
+            news.map(|new| splice(file, block.start, old, &new)).collect()
         }
-        Block::None => blocks(kind, "", edit).into_iter().map(|block| with_block(bytes, &block)).collect(),
+        Block::None => blocks(kind, "", edit).into_iter().map(|block| with_block(file, &block)).collect(),
         Block::Open(_) | Block::TooLong(_) => Vec::new(),
     }
 }
@@ -173,23 +173,24 @@ fn tool_lists(now: &[String], wanted: &[String]) -> Vec<Vec<String>> {
     vec![in_place, tools_first]
 }
 
-/// Replaces what differs between two frontmatters in the bytes they came from, where `start` is the place of the old
+/// Replaces what differs between two frontmatters in the file they came from, where `start` is the place of the old
 /// one in the text with its line ends made `\n`. What is the same at both ends keeps its own line ends.
-fn splice(bytes: &[u8], start: usize, old: &str, new: &str) -> Vec<u8> {
+fn splice(file: &str, start: usize, old: &str, new: &str) -> String {
     let same = old.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
     let prefix = old.floor_char_boundary(same);
     let (old_rest, new_rest) = (&old[prefix..], &new[new.floor_char_boundary(prefix)..]);
     let same = old_rest.bytes().rev().zip(new_rest.bytes().rev()).take_while(|(a, b)| a == b).count();
     let suffix = old_rest.len() - old_rest.ceil_char_boundary(old_rest.len() - same);
     let middle = &new_rest[..new_rest.len() - suffix];
-    let from = raw_offset(bytes, start + prefix);
-    let to = raw_offset(bytes, start + old.len() - suffix);
-    let middle = middle.replace('\n', line_end(bytes));
-    [&bytes[..from], middle.as_bytes(), &bytes[to..]].concat()
+    let from = raw_offset(file, start + prefix);
+    let to = raw_offset(file, start + old.len() - suffix);
+    let middle = middle.replace('\n', line_end(file));
+    format!("{}{middle}{}", &file[..from], &file[to..])
 }
 
 /// The place in the file of a place in its text with the line ends made `\n`.
-fn raw_offset(bytes: &[u8], offset: usize) -> usize {
+fn raw_offset(file: &str, offset: usize) -> usize {
+    let bytes = file.as_bytes();
     let mut raw = 0;
     for _ in 0..offset {
         raw += if bytes[raw..].starts_with(b"\r\n") { 2 } else { 1 };
@@ -198,22 +199,21 @@ fn raw_offset(bytes: &[u8], offset: usize) -> usize {
 }
 
 /// The line end the file uses first.
-fn line_end(bytes: &[u8]) -> &'static str {
-    match bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
-        Some(at) if bytes[at..].starts_with(b"\r\n") => "\r\n",
-        Some(at) if bytes[at] == b'\r' => "\r",
+fn line_end(file: &str) -> &'static str {
+    match file.find(['\r', '\n']).and_then(|at| file.get(at..)) {
+        Some(rest) if rest.starts_with("\r\n") => "\r\n",
+        Some(rest) if rest.starts_with('\r') => "\r",
         _ => "\n",
     }
 }
 
 /// The file with a frontmatter in front, if there is anything in it.
-fn with_block(bytes: &[u8], block: &str) -> Vec<u8> {
+fn with_block(file: &str, block: &str) -> String {
     if block.is_empty() {
-        return bytes.to_vec();
+        return file.to_owned();
     }
-    let mark = "\u{feff}".as_bytes();
-    let (mark, body) = bytes.strip_prefix(mark).map_or((&b""[..], bytes), |body| (mark, body));
-    let gap = if body.is_empty() || body.starts_with(b"\n") || body.starts_with(b"\r") { "" } else { "\n" };
-    let block = format!("---\n{block}\n---\n{gap}").replace('\n', line_end(bytes));
-    [mark, block.as_bytes(), body].concat()
+    let (mark, body) = file.strip_prefix('\u{feff}').map_or(("", file), |body| ("\u{feff}", body));
+    let gap = if body.is_empty() || body.starts_with(['\n', '\r']) { "" } else { "\n" };
+    let block = format!("---\n{block}\n---\n{gap}").replace('\n', line_end(file));
+    format!("{mark}{block}{body}")
 }
