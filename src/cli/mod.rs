@@ -23,6 +23,7 @@ mod run;
 mod service;
 mod status;
 mod sync;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ Start here:
 enum Command {
     Run(run::RunArgs),
     Sync(sync::SyncArgs),
+    Trace(trace::TraceArgs),
     Status(status::StatusArgs),
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
@@ -95,6 +97,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args, context),
             Self::Sync(args) => sync::run(args, context),
+            Self::Trace(args) => trace::run(args, context),
             Self::Status(args) => status::run(args, context),
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
-use super::protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
+use super::protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced, Trace};
 use super::protocol::{SERVER, VERSION, VERSION_HEADER, titles};
 use super::server::Resume;
 
@@ -93,6 +93,14 @@ impl Client {
         let body = serde_json::to_vec(request).map_err(|error| self.confused(error))?;
         let patience = PATIENCE + Duration::from_millis(request.timeout_ms.unwrap_or(0));
         self.call_for(patience, Method::POST, "/v1/sync", body).await
+    }
+
+    /// The last entries of the flight recorder.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn trace(&self, last: usize) -> Result<Trace, ClientError> {
+        self.call(Method::GET, &format!("/v1/trace?last={last}"), Vec::new()).await
     }
 
     /// Whether the daemon's file watcher answers.

@@ -13,7 +13,7 @@ use std::time::{Instant, SystemTime};
 
 use chrono::Utc;
 
-use super::board::{self, Findings};
+use super::board::{self, Findings, Writes};
 use crate::config::Config;
 use crate::control::protocol::Database;
 use crate::db::{Cache, DbError};
@@ -77,6 +77,8 @@ pub struct Engine {
     decided: Decided,
     unsaved: Unsaved,
     exchange: Exchange,
+    /// Manifests written.
+    writes: Writes,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -153,6 +155,7 @@ impl Engine {
             decided: Decided::default(),
             unsaved: Unsaved::default(),
             exchange,
+            writes: Writes::default(),
         })
     }
 
@@ -213,6 +216,7 @@ impl Engine {
             Err(stop) => findings.setback = Some((stop.setback, stop.why)),
         }
         self.tell_exchange(&mut findings);
+        findings.cost.writes = self.writes;
         findings.database = self.database.clone();
         findings.problems.extend(self.notices.iter().cloned());
         findings.problems.sort();

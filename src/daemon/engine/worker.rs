@@ -14,6 +14,7 @@ use super::{Engine, EngineError, Findings};
 use crate::config::Config;
 use crate::control::Review;
 use crate::control::protocol::Sandbox;
+use crate::daemon::board::Writes;
 use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::ArtifactId;
@@ -35,7 +36,7 @@ pub(in crate::daemon) enum Answer {
     /// A reconcile is done.
     Reconciled { revision: u64, findings: Box<Findings>, look_again: Option<Instant> },
     /// The cache's change counter was looked at.
-    CacheChecked { changed: bool },
+    CacheChecked { changed: bool, writes: Writes },
     /// The worker is there, as it was asked.
     Alive,
     /// The thread has panicked; there will be no more answers.
@@ -274,7 +275,7 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
         }
         Job::CheckCache => {
             let changed = engine.check_cache().await;
-            deliver(Answer::CacheChecked { changed });
+            deliver(Answer::CacheChecked { changed, writes: engine.writes });
             engine.keep_replaced().await;
         }
         Job::Review(review) => engine.review(review).await,
