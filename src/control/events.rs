@@ -66,6 +66,17 @@ impl Events {
         format!("{}:{}", self.epoch, self.ring().last)
     }
 
+    /// The last `number` events, the newest last.
+    #[must_use]
+    pub fn recent(&self, number: usize) -> Vec<Event> {
+        let ring = self.ring();
+        ring.kept
+            .iter()
+            .skip(ring.kept.len().saturating_sub(number))
+            .map(|(_, event)| event.clone())
+            .collect()
+    }
+
     /// Tells when the number of the last event changes.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
@@ -132,6 +143,17 @@ mod tests {
 
     fn numbers(events: &[Event]) -> Vec<String> {
         events.iter().map(|event| format!("{} {}", event.id, event.what.kind())).collect()
+    }
+
+    #[test]
+    fn the_newest_are_the_last_of_a_few() {
+        let events = Events::new("e");
+        assert_eq!(events.recent(2), vec![]);
+        for revision in 1..4 {
+            events.push("now".into(), applied(revision, &["skill:a"]));
+        }
+        assert_eq!(numbers(&events.recent(2)), ["e:2 applied", "e:3 applied"]);
+        assert_eq!(events.recent(9).len(), 3);
     }
 
     #[test]

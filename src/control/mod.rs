@@ -6,6 +6,7 @@
 //!
 //! What this module does not do: know the daemon. It hands over questions and waits for answers.
 
+pub mod api;
 pub mod client;
 pub mod events;
 pub mod metrics;
@@ -53,6 +54,8 @@ pub enum Ask {
         /// The answer.
         answer: oneshot::Sender<Result<Resumed, Refusal>>,
     },
+    /// SkillMeat's own paths, and staleness.
+    Api(api::Call),
     /// Something to look through or to decide.
     Review(Review),
 }

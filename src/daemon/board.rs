@@ -2,11 +2,13 @@
 //!
 //! What this module does not do: find anything out. The loop writes down what it learns; this turns it into answers.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::Recent;
+use crate::control::api::Tally;
 use crate::control::events::Events;
 use crate::control::metrics::Metrics;
 use crate::control::protocol::{
@@ -66,6 +68,8 @@ pub struct Findings {
     pub changed: Changed,
     /// What it took.
     pub cost: Cost,
+    /// What refreshes that were asked for came to, by number and DB collection.
+    pub refreshed: BTreeMap<u64, BTreeMap<String, Tally>>,
 }
 
 /// Artifacts, of which the first are named.
@@ -112,6 +116,8 @@ pub struct Cost {
     pub read: usize,
     /// Artifacts whose rows were compared.
     pub compared: usize,
+    /// Rows that were right, and were marked as verified.
+    pub verified: usize,
     /// Write transactions in the cache.
     pub transactions: usize,
     /// Times the cache's write lock was not free, in tries a millisecond apart.
@@ -157,7 +163,21 @@ pub(super) struct Board {
     pub(super) sandbox: Sandbox,
     /// Since when a reconcile has been under way.
     busy_since: Option<Instant>,
+    lag: Lag,
 }
+
+/// How long the last change of files took to become rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lag {
+    /// The first event that no reconcile has begun to deal with.
+    noticed: Option<Instant>,
+    /// The first event that the reconcile under way deals with.
+    dealt_with: Option<Instant>,
+    last: Option<Duration>,
+}
+
+/// Events that `status` shows.
+const RECENT: usize = 5;
 
 /// A reconcile that takes longer than this is told of; it usually waits for somebody's lock.
 const LONG: Duration = Duration::from_secs(1);
@@ -182,6 +202,7 @@ impl Board {
             lost_at: 0,
             sandbox: Sandbox::default(),
             busy_since: None,
+            lag: Lag::default(),
         }
     }
 
@@ -226,11 +247,22 @@ impl Board {
     /// Note that a reconcile has begun.
     pub(super) fn began(&mut self, now: Instant) {
         self.busy_since = Some(now);
+        self.lag.dealt_with = self.lag.noticed.take();
+    }
+
+    /// Note that a file event has come.
+    pub(super) fn noticed(&mut self, now: Instant) {
+        self.lag.noticed.get_or_insert(now);
     }
 
     /// Note how a reconcile went.
-    pub(super) fn found(&mut self, findings: Findings) {
+    pub(super) fn found(&mut self, findings: Findings, now: Instant) {
         self.busy_since = None;
+        if let Some(began) = self.lag.dealt_with.take()
+            && findings.reconciled.rows > 0
+        {
+            self.lag.last = Some(now.saturating_duration_since(began));
+        }
         if findings.setback.is_none() {
             self.last = Some(findings.reconciled.clone());
         }
@@ -270,6 +302,8 @@ impl Board {
             watching: self.watching.clone(),
             database: findings.database,
             last_reconcile: self.last.clone(),
+            lag_us: self.lag.last.map(|lag| u64::try_from(lag.as_micros()).unwrap_or(u64::MAX)),
+            recent: self.events().recent(RECENT),
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
@@ -391,13 +425,13 @@ mod tests {
     #[test]
     fn a_reconcile_that_takes_long_is_told_of_while_it_lasts() {
         let mut board = Board::new("/r".into(), Utc::now());
-        board.found(Findings::default());
+        board.found(Findings::default(), Instant::now());
         let began = Instant::now();
         board.began(began);
         assert_eq!(board.status(began + LONG).detail, None);
         let detail = board.status(began + Duration::from_secs(12)).detail;
         assert_eq!(detail.as_deref(), Some("a reconcile has been under way for 12 s"));
-        board.found(Findings::default());
+        board.found(Findings::default(), Instant::now());
         assert_eq!(board.status(began + Duration::from_secs(13)).detail, None);
     }
 }

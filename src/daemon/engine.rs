@@ -30,15 +30,18 @@ use crate::paths::Paths;
 use crate::state::{ScanKey, State, StateError};
 
 mod assignments;
+mod author;
 mod database;
 mod exchange;
 mod follow;
 mod remember;
 mod review;
+mod verify;
 mod worker;
 
 use exchange::Exchange;
 use remember::Unsaved;
+use verify::Verification;
 pub(super) use worker::{Answer, StartError, Worker};
 
 /// Why there is no engine.
@@ -76,6 +79,9 @@ pub struct Engine {
     /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
+    verification: Verification,
+    /// Whether a change that an earlier run was killed in has been looked for.
+    authored: bool,
     exchange: Exchange,
     /// Manifests written.
     writes: Writes,
@@ -154,6 +160,8 @@ impl Engine {
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            verification: Verification::default(),
+            authored: false,
             exchange,
             writes: Writes::default(),
         })
@@ -228,6 +236,9 @@ impl Engine {
 
     async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
         let began = Instant::now();
+        if !std::mem::replace(&mut self.authored, true) {
+            self.finish_authoring().await;
+        }
         let mut scanned = self.scan(scope)?;
         findings.cost.looked_at = scanned.stats.artifacts;
         findings.cost.read = scanned.stats.read;
@@ -287,7 +298,7 @@ impl Engine {
     async fn rows_to_compare(&self, all_rows: bool, touched: Scope) -> Result<Scope, Stop> {
         let Some(cache) = &self.cache else { return Ok(touched) };
         let pending = !self.decided.halts.is_empty() || !self.memory.confirmed.is_empty();
-        if pending || !cache.is_compared() {
+        if pending || !cache.is_compared() || all_rows && self.verification.is_due(Instant::now()) {
             return Ok(Scope::All);
         }
         let waiting = !self.absences.is_empty();
@@ -312,6 +323,7 @@ impl Engine {
         touched: &Scope,
         findings: &mut Findings,
     ) -> Result<(), Stop> {
+        let mut round = None;
         if !scope.is_empty() {
             findings.cost.compared = match scope {
                 Scope::All => desired.collections.values().map(|c| c.artifacts.len()).sum(),
@@ -324,9 +336,15 @@ impl Engine {
             let mut removed = BTreeSet::new();
             let mut made = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
+            // Before every row is compared none is known to be verified, whoever asks.
+            round = if *scope == Scope::All { self.verification.begin(&self.config) } else { None };
+            verify::ask(cache, round.as_ref());
             let applied = cache
                 .sync(scope, Utc::now().naive_utc(), |actual| {
                     decision = plan::plan(desired, actual, scope, memory);
+                    if let Some(round) = &mut round {
+                        round.note(desired, actual, &mut decision);
+                    }
                     made |= !decision.plan.new_artifacts.is_empty();
                     removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
                     findings.changed.add(&decision.plan.artifacts());
@@ -342,12 +360,14 @@ impl Engine {
                 self.note_artifacts_made();
             }
             findings.cost.transactions = applied.transactions;
+            findings.cost.verified = applied.verified;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&removed);
             self.remember(desired, scope, &decision, &removed);
             self.note_agreed_tags(desired, touched, &decision.tags_waiting);
-            self.decided.tags_waiting = decision.tags_waiting;
+            self.decided.tags_waiting.retain(|id| !scope.contains(id));
+            self.decided.tags_waiting.extend(decision.tags_waiting);
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
             // Both are about everything, whatever the scope was; while anything is halted the scope is everything.
@@ -361,6 +381,9 @@ impl Engine {
             Problem::new(self.database.path.clone(), message)
         }));
         findings.pending_removals = self.absences.running(Instant::now(), self.config.remove_grace);
+        if let Some(round) = round {
+            self.verified(round, findings).await;
+        }
         Ok(())
     }
 }

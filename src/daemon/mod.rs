@@ -13,13 +13,16 @@ pub mod lifecycle;
 mod meter;
 mod once;
 mod readiness;
+mod reads;
 mod sandbox;
 mod told;
+mod vitals;
 mod waiting;
 mod watchdog;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -29,10 +32,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, ConfigError, WatchMode};
-use crate::control::protocol::{Refusal, Resumed, Sandbox, VERSION, What};
+use crate::control::protocol::{Refusal, Resumed, VERSION, What};
 use crate::control::token::Token;
 use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
+use crate::domain::hint::Hint;
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
 use crate::domain::removal::HaltReason;
 use crate::fs::watch::{Coverage, Loss, Notice, Use, Watcher};
@@ -42,9 +46,10 @@ use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use meter::Meter;
 use readiness::Readiness;
+use reads::{Desk, Errand};
 use told::Told;
 use waiting::{Waiting, Wanted};
-use watchdog::{Part, Verdict, Watchdog};
+use watchdog::{Part, Watchdog};
 
 pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
@@ -78,11 +83,16 @@ pub enum DaemonError {
     WorkerDied,
 }
 
+/// Rows whose verification somebody took back are verified again after this, if nothing else leads to it.
+const RECHECK: Duration = Duration::from_secs(10);
+
 /// Everything that wakes the loop.
+#[derive(Debug)]
 enum Input {
     Watch(Notice),
     Worker(Answer),
     Ask(Ask),
+    Errand(Errand),
     Signal(Signal),
 }
 
@@ -137,6 +147,9 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     let meter = Meter::new(board.recent().metrics.clone());
     board.http = http.map(|address| address.to_string());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
+    let ttl = config.staleness.ttl.clone();
+    let desk = Desk::new(paths.cache_db.clone(), paths.collections.clone(), ttl, inputs.clone());
+    let desk = Arc::new(desk);
     let mut daemon = Daemon {
         grace: config.shutdown.grace,
         mode: config.watch.mode,
@@ -149,6 +162,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         inbox,
         reload,
         waiting: Waiting::default(),
+        desk,
+        refreshes: 0,
         told: Told::default(),
         meter,
         watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
@@ -204,6 +219,9 @@ struct Daemon {
     inbox: mpsc::UnboundedReceiver<Input>,
     reload: Reload,
     waiting: Waiting,
+    desk: Arc<Desk>,
+    /// Refreshes that were asked for, ever.
+    refreshes: u64,
     told: Told,
     meter: Meter,
     readiness: Readiness,
@@ -280,8 +298,16 @@ impl Daemon {
 
     fn take(&mut self, input: Input) -> Result<Option<Event>, DaemonError> {
         Ok(match input {
-            Input::Watch(Notice::Hint(hint)) => Some(Event::Hint(hint)),
-            Input::Watch(Notice::Appeared(hint)) => Some(Event::Appeared(hint)),
+            Input::Watch(Notice::Hint(hint)) => {
+                if hint != Hint::Cache {
+                    self.board.noticed(Instant::now());
+                }
+                Some(Event::Hint(hint))
+            }
+            Input::Watch(Notice::Appeared(hint)) => {
+                self.board.noticed(Instant::now());
+                Some(Event::Appeared(hint))
+            }
             Input::Watch(Notice::Lost(loss)) => {
                 if loss != Loss::Root {
                     self.board.lost(self.reactor.revision());
@@ -331,6 +357,7 @@ impl Daemon {
                 Some(self.reconciled(revision, *findings, look_again))
             }
             Input::Ask(ask) => self.answer(ask),
+            Input::Errand(errand) => self.run_errand(errand),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
                 self.readiness.stopping(self.grace);
@@ -350,51 +377,10 @@ impl Daemon {
         self.told.tell(&findings, self.board.events());
         self.meter.reconciled(&findings, Instant::now());
         let result = findings.setback.as_ref().map_or(Ok(()), |(setback, _)| Err(*setback));
-        self.board.found(findings);
+        self.waiting.refreshed(std::mem::take(&mut findings.refreshed));
+        self.board.found(findings, Instant::now());
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
-    }
-
-    fn sign_of_life(&mut self, part: Part) {
-        if let Some((watchdog, _)) = &mut self.watchdog {
-            watchdog.alive(part, Instant::now());
-        }
-    }
-
-    /// If it is time: judge the signs of life, tell the service manager, and ask for more.
-    fn look_after_the_parts(&mut self) {
-        let now = Instant::now();
-        let Some((watchdog, allowed)) = self.watchdog.as_mut().filter(|(watchdog, _)| watchdog.due() <= now)
-        else {
-            return;
-        };
-        match watchdog.look(self.worker.progress(), now) {
-            Verdict::Alive => self.readiness.alive(*allowed),
-            Verdict::Doubtful => tracing::debug!(round = watchdog.round(), "a sign of life is overdue"),
-            Verdict::Dead(part) => {
-                let why = format!("{part} has given no sign of life for {} s", allowed.as_secs());
-                tracing::error!("{why}; the service manager is to start the daemon anew");
-                self.readiness.wedged(&why);
-            }
-        }
-        self.worker.ask();
-        if let Err(error) = self.watcher.lay_cookie(watchdog.cookie()) {
-            tracing::error!(%error, "file events are not to be had");
-            let _ = self.inputs.send(Input::Watch(Notice::Lost(Loss::Backend(error.to_string()))));
-        }
-    }
-
-    fn confined(&mut self, sandbox: Sandbox) {
-        // Other places under the same restrictions are no news.
-        if sandbox.enforced != self.board.sandbox.enforced {
-            match &sandbox.detail {
-                None => tracing::info!(enforced = sandbox.enforced, "the worker writes in its places only"),
-                Some(why) => {
-                    tracing::info!(enforced = sandbox.enforced, why, "the worker is not fully restricted");
-                }
-            }
-        }
-        self.board.sandbox = sandbox;
     }
 
     fn tell_state(&mut self) {
@@ -407,6 +393,7 @@ impl Daemon {
         match ask {
             Ask::Status(answer) => drop(answer.send(self.board.status(Instant::now()))),
             Ask::Problems(answer) => drop(answer.send(self.board.problems())),
+            Ask::Api(call) => self.desk.take(call),
             Ask::Sync { request, answer } => match waiting::check(&request) {
                 Ok(()) => {
                     let scope = waiting::scope(&request);
@@ -430,6 +417,24 @@ impl Daemon {
             }
         }
         None
+    }
+
+    fn run_errand(&mut self, errand: Errand) -> Option<Event> {
+        match errand {
+            Errand::Refresh(refresh, answer) => {
+                self.refreshes += 1;
+                self.worker.wish(self.refreshes, refresh);
+                Some(self.wait(Wanted::Refreshed(self.refreshes, answer), ScanScope::All))
+            }
+            Errand::Invalidate(what, answer) => {
+                self.worker.invalidate(what, answer);
+                Some(Event::LookBy(Instant::now() + RECHECK))
+            }
+            Errand::Author(what, answer) => {
+                self.worker.author(what, answer);
+                None
+            }
+        }
     }
 
     /// Answer when a reconcile that begins after everything before now was heard of, and that looks at `scope` in any
@@ -486,6 +491,7 @@ impl Daemon {
                         Err(error) => tracing::error!(%error, "the watcher goes on as it was"),
                     }
                 }
+                self.desk.configure(config.staleness.ttl.clone());
                 let timing = timing(&config);
                 self.worker.configure(config);
                 Some(Event::Timing(timing))

@@ -12,9 +12,11 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Va
 
 use super::error::Result;
 use super::format::parse_list;
+use super::read::cutoff;
 use super::schema::Capabilities;
 use crate::domain::model::{ArtifactId, Kind, Row};
 use crate::domain::rows::{Actual, DbArtifact, DbCollection, DbRow, DbTag, SENTINEL_PROJECT, Scope};
+use crate::domain::staleness::Cutoffs;
 
 /// Rows fetched at once.
 const PAGE: usize = 2_000;
@@ -25,6 +27,7 @@ pub(super) async fn load(
     capabilities: &Capabilities,
     sentinel_path: &str,
     scope: &Scope,
+    stale_before: Option<&Cutoffs>,
 ) -> Result<Actual> {
     let mut actual = Actual { sentinel: sentinel(db, sentinel_path).await?, ..Actual::default() };
     actual.collections = collections(db, capabilities).await?;
@@ -35,7 +38,7 @@ pub(super) async fn load(
     let by_uuid: HashMap<&str, &ArtifactId> =
         actual.artifacts.iter().map(|(id, artifact)| (artifact.uuid.as_str(), id)).collect();
     let uuids = ids.map(|_| json_array(by_uuid.keys().copied()));
-    actual.memberships = memberships(db, &by_uuid, uuids.as_deref()).await?;
+    actual.memberships = memberships(db, &by_uuid, uuids.as_deref(), stale_before).await?;
     actual.artifact_tags = assignments(db, &by_uuid, uuids.as_deref()).await?;
     Ok(actual)
 }
@@ -156,15 +159,25 @@ async fn memberships(
     db: &impl ConnectionTrait,
     by_uuid: &HashMap<&str, &ArtifactId>,
     uuids: Option<&str>,
+    stale_before: Option<&Cutoffs>,
 ) -> Result<BTreeMap<String, BTreeMap<ArtifactId, DbRow>>> {
-    let head = "SELECT rowid, collection_id, artifact_uuid,
+    let (stale, values) = match stale_before {
+        Some(cutoffs) => {
+            let (before, values) = cutoff(cutoffs, "collection_id");
+            (format!("synced_at < {before}"), values)
+        }
+        None => ("0".to_owned(), Vec::new()),
+    };
+    let head = format!(
+        "SELECT rowid, collection_id, artifact_uuid,
             description, author, license, tags_json, tools_json, version,
             artifact_content_hash, artifact_structure_hash, artifact_file_count, artifact_total_size,
             source, origin, origin_source, resolved_sha, resolved_version,
-            typeof(synced_at) = 'text'
-        FROM collection_artifacts";
+            typeof(synced_at) = 'text', {stale}
+        FROM collection_artifacts"
+    );
     let mut found: BTreeMap<String, BTreeMap<ArtifactId, DbRow>> = BTreeMap::new();
-    let mut pages = Pages::new(head.to_owned(), "artifact_uuid", uuids);
+    let mut pages = Pages { before: values, ..Pages::new(head, "artifact_uuid", uuids) };
     while let Some(rows) = pages.next(db).await? {
         for row in &rows {
             let mut row = Cells::after_rowid(row);
@@ -222,6 +235,8 @@ async fn assignments(
 /// keys, read at once: there the index on the key must lead, and the result is as small as the scope.
 struct Pages<'a> {
     sql: String,
+    /// The values of the head.
+    before: Vec<Value>,
     keys: Option<&'a str>,
     after: Option<i64>,
 }
@@ -233,13 +248,14 @@ impl<'a> Pages<'a> {
             Some(_) => format!("{head} WHERE {column} IN (SELECT value FROM json_each(?))"),
             None => format!("{head} WHERE rowid > ? ORDER BY rowid LIMIT {PAGE}"),
         };
-        Self { sql, keys, after: Some(i64::MIN) }
+        Self { sql, before: Vec::new(), keys, after: Some(i64::MIN) }
     }
 
     async fn next(&mut self, db: &impl ConnectionTrait) -> Result<Option<Vec<QueryResult>>> {
         let Some(after) = self.after.take() else { return Ok(None) };
         let parameter = self.keys.map_or_else(|| after.into(), Value::from);
-        let rows = all(db, &self.sql, vec![parameter]).await?;
+        let values = self.before.iter().cloned().chain([parameter]).collect();
+        let rows = all(db, &self.sql, values).await?;
         if let (None, Some(last)) = (self.keys, rows.get(PAGE - 1)) {
             self.after = Some(last.try_get_by_index(0)?);
         }
@@ -288,7 +304,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn list(&mut self) -> Vec<String> {
+    pub(super) fn list(&mut self) -> Vec<String> {
         parse_list(self.cell::<String>().as_deref()).unwrap_or_else(|| {
             self.sound = false;
             Vec::new()
@@ -314,6 +330,7 @@ impl<'a> Cells<'a> {
             resolved_version: self.cell(),
         };
         let synced = self.cell::<i64>() == Some(1);
-        DbRow { row, sound: self.sound, synced }
+        let stale = self.cell::<i64>() == Some(1);
+        DbRow { row, sound: self.sound, synced, stale }
     }
 }

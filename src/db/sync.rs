@@ -41,8 +41,10 @@ const PATIENT_REPLANS: usize = 3;
 pub struct Applied {
     /// Write transactions committed. 0 means that nothing was locked.
     pub transactions: usize,
-    /// Rows of the plan that were written.
+    /// Rows of the plan that were written and say something else now.
     pub rows: usize,
+    /// Rows that were right, and are marked as verified now.
+    pub verified: usize,
     /// How often somebody else's commit made the plan stale.
     pub replans: usize,
     /// How often the lock was not free, in tries a millisecond apart.
@@ -104,7 +106,7 @@ impl Cache {
                     work = Work::new(decide(&fresh.0), &fresh.0, fresh.1, &self.capabilities, &mut applied);
                     continue;
                 } else {
-                    (load(&txn, &self.capabilities, &self.sentinel_path, scope).await?, current)
+                    (self.load_in(&txn, scope).await?, current)
                 };
                 work = Work::new(decide(&actual), &actual, made_at, &self.capabilities, &mut applied);
                 if work.plan.is_empty() {
@@ -113,7 +115,8 @@ impl Cache {
                 }
             }
             let batch = take_batch(&mut work.plan, BATCH);
-            let rows = batch.rows();
+            let verified = batch.verified.len();
+            let rows = batch.rows() - verified;
             let mut writer = Writer {
                 db: &txn,
                 capabilities: &self.capabilities,
@@ -130,6 +133,7 @@ impl Cache {
             txn.commit().await?;
             applied.transactions += 1;
             applied.rows += rows;
+            applied.verified += verified;
             if !work.plan.is_empty() {
                 sleep(BREATH).await;
             }
@@ -158,9 +162,13 @@ impl Cache {
         }
         let txn = pinned.read().await?;
         let at = self.versions_in(&txn).await?;
-        let actual = load(&txn, &self.capabilities, &self.sentinel_path, scope).await?;
+        let actual = self.load_in(&txn, scope).await?;
         txn.rollback().await?;
         Ok((actual, at))
+    }
+
+    async fn load_in(&self, txn: &impl ConnectionTrait, scope: &Scope) -> Result<Actual> {
+        load(txn, &self.capabilities, &self.sentinel_path, scope, self.stale_before.as_ref()).await
     }
 
     /// The versions of the transaction's snapshot; an error if the schema is not the one that was identified.
@@ -208,6 +216,7 @@ fn take_batch(plan: &mut Plan, limit: usize) -> Plan {
     batch.new_artifacts = take(&mut plan.new_artifacts, &mut left);
     batch.new_tags = take(&mut plan.new_tags, &mut left);
     batch.upserts = take(&mut plan.upserts, &mut left);
+    batch.verified = take(&mut plan.verified, &mut left);
     batch.tag = take(&mut plan.tag, &mut left);
     batch.untag = take(&mut plan.untag, &mut left);
     batch.removals = take(&mut plan.removals, &mut left);
@@ -223,13 +232,20 @@ fn take<T>(from: &mut Vec<T>, left: &mut usize) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::tests::{first_plan, remove};
+    use crate::db::tests::{first_plan, id, remove};
+    use crate::domain::plan::Verified;
 
     #[test]
     fn batches_are_bounded_and_add_up_to_the_plan_in_order() {
         let names: Vec<String> = (0..7).map(|n| n.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let whole = Plan { removals: vec![remove("x")], ..first_plan(&names, &["t", "u"]) };
+        let verified =
+            ["y", "z"].map(|name| Verified { collection: "default".to_owned(), artifact: id(name) });
+        let whole = Plan {
+            removals: vec![remove("x")],
+            verified: verified.into(),
+            ..first_plan(&names, &["t", "u"])
+        };
         for limit in [2, 3, 10, 1_000] {
             let mut rest = whole.clone();
             let mut sum = Plan::default();
@@ -241,6 +257,7 @@ mod tests {
                 sum.new_artifacts.extend(batch.new_artifacts);
                 sum.new_tags.extend(batch.new_tags);
                 sum.upserts.extend(batch.upserts);
+                sum.verified.extend(batch.verified);
                 sum.tag.extend(batch.tag);
                 sum.untag.extend(batch.untag);
                 sum.removals.extend(batch.removals);

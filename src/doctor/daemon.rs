@@ -3,7 +3,7 @@
 //! What this module does not do: start one.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
@@ -57,6 +57,12 @@ impl Asked {
         })
     }
 
+    /// DB collections whose groups stay there.
+    pub(super) fn database_only(&self) -> Vec<String> {
+        let named = self.status.iter().flat_map(|status| &status.database_only);
+        named.map(|collection| format!("{:?}", collection.name)).collect()
+    }
+
     /// Artifacts whose rows wait for a person's word.
     pub(super) fn halted(&self) -> BTreeSet<ArtifactId> {
         let halts = self.status.iter().flat_map(|status| &status.halts);
@@ -104,7 +110,28 @@ fn running(status: &Status, now: DateTime<Utc>) -> Running {
         detail: status.detail.clone(),
         halts: status.halts.iter().map(|halt| halt.message.clone()).collect(),
         problems: status.problems,
-        conflicts: 0,
+        conflicts: status.conflicts,
         verified: status.last_reconcile.as_ref().and_then(|last| since(&last.at)),
+    }
+}
+
+/// The daemon gives a probe up by itself; this is for one that does not even do that.
+const PROBE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Has the daemon change a file in a directory it watches, and waits until it is told of that: microseconds, or why not.
+/// `None` where there are no events to wait for.
+pub(super) async fn round_trip(paths: &Paths) -> Option<Result<u64, String>> {
+    let client = Client::new(&paths.socket);
+    let began = Instant::now();
+    let probed = match tokio::time::timeout(PROBE_PATIENCE, client.probe()).await {
+        Err(_) => return Some(Err(format!("no answer within {} s", PROBE_PATIENCE.as_secs()))),
+        Ok(Err(error)) => return Some(Err(error.to_string())),
+        Ok(Ok(probed)) => probed,
+    };
+    let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    match (probed.alive, probed.mode.as_str()) {
+        (true, _) => Some(Ok(took)),
+        (false, "polling") => None,
+        (false, _) => Some(Err("no event came in time".to_owned())),
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! What this module does not do: write.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::skillmeat::Python;
 use crate::db::{self, Cache, DbError, Identity};
 use crate::domain::checkup::database::{self as judge, Library, User};
-use crate::domain::checkup::{Finding, chain};
+use crate::domain::checkup::{Finding, chain, sections};
 use crate::domain::model::ArtifactId;
+use crate::domain::owned::FileSide;
 use crate::domain::rows::{Actual, Scope};
 use crate::paths::Paths;
 
@@ -56,6 +58,25 @@ impl Database {
     /// Every row there is; `None` when they cannot be read.
     pub(super) async fn load(&mut self) -> Option<Actual> {
         self.cache.as_mut()?.load(&Scope::All).await.ok()
+    }
+
+    /// How groups and tag definitions differ from these manifests', and how many collections could be compared; `None`
+    /// when they cannot be read.
+    pub(super) async fn sections(
+        &mut self,
+        manifests: &BTreeMap<String, FileSide>,
+    ) -> Option<(BTreeSet<String>, usize)> {
+        let directories = manifests.keys().cloned().collect();
+        let groups = manifests.values().flat_map(|file| file.groups.by_name.values());
+        let named = groups.flat_map(|group| group.members.iter().cloned()).collect();
+        let owned = self.cache.as_mut()?.load_owned(&directories, &named).await.ok()?;
+        let mut found = BTreeSet::new();
+        for (directory, db) in &owned.sides {
+            if let Some(file) = manifests.get(directory) {
+                found.extend(sections::differences(directory, db, file));
+            }
+        }
+        Some((found, owned.sides.len()))
     }
 
     /// Whether the artifact can have a row.

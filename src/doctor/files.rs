@@ -16,6 +16,7 @@ use crate::domain::checkup::files::{Collection, Home, collections};
 use crate::domain::checkup::{Finding, system};
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::{Desired, Problem};
+use crate::domain::owned::FileSide;
 use crate::fs::scan::{Scanned, Scanner};
 use crate::fs::write::strays;
 use crate::paths::Paths;
@@ -48,9 +49,14 @@ impl Tree {
         Self { scanner: Scanner::new(paths.root.clone(), Vec::new()), paths: paths.clone() }
     }
 
-    /// What the files say now; `None` when there is nothing to read.
-    pub(super) fn desired(&mut self) -> Option<Arc<Desired>> {
-        self.scan().map(|scanned| scanned.desired)
+    /// What the files say now, and the sections of the manifests that can be read; `None` when there is nothing to read.
+    pub(super) fn read(&mut self) -> Option<(Arc<Desired>, BTreeMap<String, FileSide>)> {
+        let scanned = self.scan()?;
+        let certain =
+            |name: &String| scanned.desired.collections.get(name).is_some_and(|it| it.doubt.is_none());
+        let manifests = scanned.manifests.iter().filter(|(name, _)| certain(name));
+        let sides = manifests.map(|(name, seen)| (name.clone(), FileSide::from(&*seen.manifest))).collect();
+        Some((scanned.desired, sides))
     }
 
     fn scan(&mut self) -> Option<Scanned> {

@@ -14,6 +14,7 @@ mod skillmeat;
 mod system;
 mod watches;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
@@ -81,6 +82,10 @@ pub async fn checkup(subject: &Subject, progress: impl Fn(&str)) -> Vec<Finding>
     findings.extend(checkup::watches::watching(&kernel, daemon.watching().as_ref()));
     findings.push(checkup::watches::table(&kernel));
     if let Some(running) = running {
+        let round_trip = daemon::round_trip(paths).await;
+        findings.push(checkup::daemon::round_trip(
+            round_trip.as_ref().map(|it| it.as_ref().copied().map_err(String::as_str)),
+        ));
         findings.extend(checkup::daemon::attention(running));
         findings.push(checkup::daemon::verified(running, config.reconcile.interval.as_secs()));
     }
@@ -115,23 +120,28 @@ async fn drift(
         false => Duration::ZERO,
     };
     let began = Instant::now();
-    let mut lasting: Option<checkup::drift::Drift> = None;
+    let mut lasting: Option<(checkup::drift::Drift, BTreeSet<String>)> = None;
     let findings = loop {
-        let (Some(desired), Some(actual)) = (tree.desired(), database.load().await) else {
+        let (Some((desired, manifests)), Some(actual)) = (tree.read(), database.load().await) else {
             break vec![Finding::skip(
                 "drift",
                 "there is nothing to compare: see the collections and the database",
             )];
         };
-        let found = checkup::drift::drift(&desired, &actual, |id| database.accepts(id)).without(&halted);
-        let found = match &lasting {
-            Some(before) => found.lasting(before),
-            None => found,
+        let rows = checkup::drift::drift(&desired, &actual, |id| database.accepts(id)).without(&halted);
+        let sections = database.sections(&manifests).await;
+        let (sections, compared) = sections.unwrap_or_default();
+        let (rows, sections) = match &lasting {
+            Some((before, earlier)) => (rows.lasting(before), &sections & earlier),
+            None => (rows, sections),
         };
-        if found.is_none() || began.elapsed() >= patience {
-            break checkup::drift::judge(&found, running);
+        if (rows.is_none() && sections.is_empty()) || began.elapsed() >= patience {
+            let mut findings = checkup::drift::judge(&rows, running);
+            findings.push(checkup::sections::judge(&sections, compared, running));
+            findings.extend(checkup::sections::database_only(&daemon.database_only()));
+            break findings;
         }
-        lasting = Some(found);
+        lasting = Some((rows, sections));
         tokio::time::sleep(PAUSE).await;
     };
     database.close().await;

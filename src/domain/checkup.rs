@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod database;
 pub mod drift;
 pub mod files;
+pub mod sections;
 pub mod service;
 pub mod system;
 pub mod watches;
@@ -88,8 +89,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         .join(": ")
 }
 
-/// `1 row`, `2 rows`.
-fn count(number: usize, noun: &str) -> String {
+/// `1 row`, `2 rows`, `2 directories`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
     match (number, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
         (n, Some(stem)) => format!("{n} {stem}ies"),

@@ -96,6 +96,8 @@ fn status_problems_and_sync_of_a_running_daemon() {
             "watching": { "mode": "string", "wanted": "number", "held": "number", "shortfall": null, "lost": "number" },
             "database": { "path": "string", "kind": "string", "detail": null },
             "last_reconcile": reconcile,
+            "lag_us": shape(&status["lag_us"]),
+            "recent": [{ "schema": "number", "id": "string", "at": "string", "what": shape(&status["recent"][0]["what"]) }],
             "collections": [{ "name": "string", "artifacts": "number", "doubt": "string" }],
             "halts": [halt], "problems": "number", "conflicts": "number", "database_only": [],
             // Both depend on the kernel.

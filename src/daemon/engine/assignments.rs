@@ -125,7 +125,7 @@ impl Engine {
                 by_directory.entry(directory.to_owned()).or_default().insert(id, in_file);
             }
         }
-        let mut carried = waiting.clone();
+        let (mut carried, mut left) = (waiting.clone(), BTreeSet::new());
         let mut rewritten = BTreeMap::new();
         let mut held_up = None;
         for (directory, in_file) in by_directory {
@@ -146,6 +146,7 @@ impl Engine {
                     held_up = Some(why.clone());
                 }
                 carried.retain(|id| !edits.artifact_tags.contains_key(id));
+                left.extend(edits.artifact_tags.into_keys());
                 findings.problems.push(Problem::new(manifest_of(&directory), why));
             }
         }
@@ -158,6 +159,7 @@ impl Engine {
         }
         let scope = Scope::Artifacts(carried);
         self.apply(&scanned.desired, &scope, &scope, findings).await?;
+        self.decided.tags_waiting.extend(left); // tried, and told, again with every look
         held_up.map_or(Ok(()), |why| Err(Stop::new(Setback::Transient, why)))
     }
 

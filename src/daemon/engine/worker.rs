@@ -13,8 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Engine, EngineError, Findings};
 use crate::config::Config;
 use crate::control::Review;
+use crate::control::api::{Authoring, Invalidate, Refresh, Reply};
 use crate::control::protocol::Sandbox;
+use crate::control::protocol::artifact::Artifact;
 use crate::daemon::board::Writes;
+use crate::daemon::reads;
 use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::ArtifactId;
@@ -25,6 +28,9 @@ enum Job {
     CheckCache,
     Configure(Box<Config>),
     Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
+    Wish { number: u64, refresh: Refresh },
+    Invalidate { what: Invalidate, reply: Reply<usize> },
+    Author { what: Authoring, reply: Reply<Artifact> },
     Review(Review),
 }
 
@@ -155,6 +161,19 @@ impl Worker {
         self.send(Job::Configure(Box::new(config)));
     }
 
+    /// The next reconcile is to look at everything and mark what this is about as verified.
+    pub(in crate::daemon) fn wish(&self, number: u64, refresh: Refresh) {
+        self.send(Job::Wish { number, refresh });
+    }
+
+    pub(in crate::daemon) fn author(&self, what: Authoring, reply: Reply<Artifact>) {
+        self.send(Job::Author { what, reply });
+    }
+
+    pub(in crate::daemon) fn invalidate(&self, what: Invalidate, reply: Reply<usize>) {
+        self.send(Job::Invalidate { what, reply });
+    }
+
     pub(in crate::daemon) fn review(&self, review: Review) {
         self.send(Job::Review(review));
     }
@@ -270,7 +289,7 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
         Job::Reconcile { revision, scope, all_rows } => {
             let findings = Box::new(engine.reconcile(&scope, all_rows).await);
             engine.persist_bases().await;
-            deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
+            deliver(Answer::Reconciled { revision, findings, look_again: engine.wake() });
             engine.persist().await;
         }
         Job::CheckCache => {
@@ -279,6 +298,17 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
             engine.keep_replaced().await;
         }
         Job::Review(review) => engine.review(review).await,
+        Job::Wish { number, refresh } => engine.wish(number, refresh),
+        Job::Author { what, reply } => {
+            // Whoever asked may have gone.
+            let _ = reply.send(engine.author(what).await);
+        }
+        Job::Invalidate { what, reply } => {
+            let rows = engine.invalidate(&what).await;
+            let rows = rows.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
+            // Whoever asked may have gone.
+            let _ = reply.send(rows.map_err(|error| reads::refusal(&error)));
+        }
         Job::Configure(config) => engine.configure(*config),
         Job::Confirm { collection, artifacts } => {
             if let Err(error) = engine.confirm(collection, artifacts).await {

@@ -113,6 +113,7 @@ pub(crate) fn first_plan(names: &[&str], tags: &[&str]) -> Plan {
                 tags.iter().map(|tag| Assignment { artifact: id(name), slug: tag.to_lowercase() })
             })
             .collect(),
+        verified: vec![],
         untag: vec![],
         removals: vec![],
     }

@@ -422,7 +422,7 @@ fn too_few_watches() {
     let program = binary().into_string().expect("UTF-8");
     let scene = Scene { daemon: Daemon::launch(&home, inside(&[&program, "run"])), home: Arc::clone(&home) };
     scene.equal("the first look");
-    doctor(&home).complains_of(&[("watching", "warn", "noticed late: 12 of ")]);
+    doctor(&home).complains_of(&[("watching", "warn", "directories are watched and the rest is polled")]);
     drop(scene);
     // Where the limit holds for the checkup too, it says so before any daemon does.
     let report = Report::of(&finish(inside(&[&program, "doctor", "--json"]), "", CHECKUP));

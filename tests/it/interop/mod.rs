@@ -5,7 +5,9 @@
 
 mod api;
 pub(crate) mod cache;
-mod http;
+mod groups;
+mod hook;
+pub(crate) mod http;
 pub(crate) mod judge;
 mod scenario;
 pub(crate) mod skillmeat;
@@ -17,5 +19,7 @@ mod latency;
 mod lifecycle;
 mod lists;
 mod ownership;
+mod pages;
 mod parallel;
 mod tags;
+mod write;

@@ -57,13 +57,14 @@ fn installed_it_works_and_uninstalled_it_leaves_no_trace() {
     collection(&home);
     let Some(manager) = UserManager::start(&home) else { return };
     let program = oddly_named(&home);
-    let before = (tree(&home.path().join("config")), tree(&home.collection("default")));
+    let before = tree(&home.path().join("config"));
     let dry = service(&home, &program, &["install", "--dry-run"]).succeeded();
     assert!(dry.stdout.starts_with("would write "), "{dry:?}");
-    assert_eq!(before.0, tree(&home.path().join("config")), "a dry run does nothing");
+    assert_eq!(before, tree(&home.path().join("config")), "a dry run does nothing");
 
     // SkillMeat itself makes the database, under the service's limits, found where this shell finds it.
     let installed = service(&home, &program, &["install"]).succeeded();
+    println!("{}", installed.stdout);
     assert!(installed.stdout.contains("\nready after "), "{installed:?}");
     assert_eq!(description(&home), Ok("as made".to_owned()));
     let first = status(&home).expect("an answer");
@@ -106,7 +107,6 @@ fn installed_it_works_and_uninstalled_it_leaves_no_trace() {
         let rows = crate::interop::judge::rows(&home)?;
         if rows.contains_key("skill:notes") { Ok(()) } else { Err(format!("{:?}", rows.keys())) }
     });
-    SkillMeat::new(&home).run(&["remove", "notes", "--type", "skill", "--dangerously-skip-permissions"]);
 
     // A person's hand is respected.
     let path = home.path().join("config/systemd/user/skillmeatd.service");
@@ -119,9 +119,11 @@ fn installed_it_works_and_uninstalled_it_leaves_no_trace() {
     }
     fs::write(&path, &unit).expect("the edit taken back");
 
+    let collections = tree(&home.skillmeat().join("collections"));
     let gone = service(&home, &program, &["uninstall", "--purge"]).succeeded();
     assert!(gone.stdout.contains("remove "), "{gone:?}");
-    assert_eq!(before.0, tree(&home.path().join("config")));
+    assert_eq!(before, tree(&home.path().join("config")));
+    assert_eq!(collections, tree(&home.skillmeat().join("collections")));
     assert!(!home.path().join("state/skillmeatd").exists() && !home.path().join("run/skillmeatd").exists());
     assert_eq!(manager.property("LoadState"), "not-found");
     assert_eq!(manager.property("ActiveState"), "inactive");

@@ -50,15 +50,8 @@ fn a_hundred_kills_lose_nothing() {
     assert_eq!(answer["pid"].to_string(), manager.property("MainPID"));
     assert_eq!(answer["problems"], 0, "{answer}");
     assert_eq!(manager.processes().len(), 1);
-    // No stray files of killed writers, and no socket that nobody is behind.
-    let names = std::fs::read_dir(home.collection("default")).expect("a listing").flatten();
-    let strays: Vec<_> = names
-        .map(|entry| entry.file_name())
-        .filter(|name| name.to_string_lossy().ends_with(".tmp"))
-        .collect();
-    assert!(strays.is_empty(), "{strays:?}");
-    call(&home, &["service", "uninstall"]);
-    manager.call(&["stop", "skillmeatd"]);
+    call(&home, &["service", "uninstall"]).succeeded();
+    // No socket that nobody is behind.
     assert!(UnixStream::connect(home.path().join("run/skillmeatd/control.sock")).is_err());
 }
 
@@ -73,6 +66,7 @@ fn a_wedged_daemon_is_started_anew() {
     // The whole process first, then one thread after the other.
     for wedged in ["", "skillmeatd", "worker", "watch", "notify-rs inoti"] {
         let began = Instant::now();
+        let edit = format!("edited beside a wedged process, {wedged:?}");
         let frozen = if wedged.is_empty() {
             manager.call(&["kill", "--kill-who=main", "--signal=STOP", "skillmeatd"]).succeeded();
             None
@@ -83,7 +77,7 @@ fn a_wedged_daemon_is_started_anew() {
                 None => return,
             }
         };
-        describe(&home, &format!("edited beside a wedged {wedged}"));
+        describe(&home, &edit);
         let restarts = manager.property("NRestarts");
         pid = eventually(SEEN, &format!("a daemon in place of the wedged {wedged}"), || {
             let (now, state) = (manager.property("MainPID"), manager.property("ActiveState"));
@@ -95,7 +89,7 @@ fn a_wedged_daemon_is_started_anew() {
             }
         });
         drop(frozen);
-        assert_eq!(description(&home), Ok(format!("edited beside a wedged {wedged}")), "ready means done");
+        assert_eq!(description(&home), Ok(edit), "ready means done");
         println!("{wedged:?}: started anew {:?} after it was wedged", began.elapsed());
     }
 }

@@ -14,15 +14,19 @@ const ALLOWED: Duration = Duration::from_secs(2);
 
 /// Stops one thread for as long as its input is open: ptrace(2) stops threads one by one, signals cannot.
 const FREEZER: &str = r"
-import ctypes, os, sys
+import ctypes, os, select, sys
 ptrace = ctypes.CDLL(None, use_errno=True).ptrace
 ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 PTRACE_ATTACH = 16
 if ptrace(PTRACE_ATTACH, int(sys.argv[1]), None, None) != 0:
     sys.exit(os.strerror(ctypes.get_errno()))
-os.waitpid(int(sys.argv[1]), 0x40000000)
+WALL = 0x40000000
+os.waitpid(int(sys.argv[1]), WALL)
 print('frozen', flush=True)
-sys.stdin.read()
+# A killed thread is ours to bury: until then its parent hears nothing.
+while not select.select([sys.stdin], [], [], 0.05)[0]:
+    if os.waitpid(int(sys.argv[1]), os.WNOHANG | WALL)[0]:
+        break
 ";
 
 /// A frozen thread; it goes on when this is dropped.

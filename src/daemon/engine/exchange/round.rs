@@ -127,6 +127,7 @@ impl Engine {
         let is_missing = |(directory, side): &(&String, &DbSide)| {
             side.groups.is_none()
                 && *directory != DEFAULT_COLLECTION
+                && !directory.starts_with('.') // no row leads there
                 && !owned.mapping.disputed.contains_key(*directory)
                 && has_groups(directory)
                 && !was_deleted(directory, side)
