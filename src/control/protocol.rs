@@ -444,7 +444,7 @@ pub struct Refusal {
     pub detail: String,
     /// For a change that was refused because something else has changed: how it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub current: Option<serde_json::Value>,
+    pub current: Option<Box<serde_json::Value>>,
 }
 
 /// Titles of refusals that a client of another version may get for what is right in its own.
@@ -464,6 +464,6 @@ impl Refusal {
     /// The same with how the thing is now.
     #[must_use]
     pub fn with_current(self, current: &impl Serialize) -> Self {
-        Self { current: serde_json::to_value(current).ok(), ..self }
+        Self { current: serde_json::to_value(current).ok().map(Box::new), ..self }
     }
 }

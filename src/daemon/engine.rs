@@ -40,7 +40,7 @@ mod verify;
 mod worker;
 
 use exchange::Exchange;
-use remember::Unsaved;
+use remember::{StateTrouble, Unsaved};
 use verify::Verification;
 pub(super) use worker::{Answer, StartError, Worker};
 
@@ -85,6 +85,7 @@ pub struct Engine {
     exchange: Exchange,
     /// Manifests written.
     writes: Writes,
+    state_trouble: StateTrouble,
 }
 
 type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
@@ -160,6 +161,7 @@ impl Engine {
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            state_trouble: StateTrouble::default(),
             verification: Verification::default(),
             authored: false,
             exchange,

@@ -311,7 +311,7 @@ impl Daemon {
             Input::Watch(Notice::Lost(loss)) => {
                 if loss != Loss::Root {
                     self.board.lost(self.reactor.revision());
-                    tracing::warn!(?loss, "file events were lost; looking at everything");
+                    self.told.lost(&loss, Instant::now());
                     let why = format!("{loss:?}");
                     self.board.events().push(board::rfc3339(Utc::now()), What::EventsLost { why });
                 }

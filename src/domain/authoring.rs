@@ -101,7 +101,7 @@ fn text_of(field: TextField, text: &str) -> Result<String, Invalid> {
         return Err(invalid(format!("has more than {TEXT_MAX} characters")));
     }
     let lines = matches!(field, TextField::Description);
-    if let Some(c) = text.chars().find(|c| !is_writable(*c) && !(lines && matches!(c, '\n' | '\t'))) {
+    if let Some(c) = text.chars().find(|c| !(is_writable(*c) || (lines && matches!(c, '\n' | '\t')))) {
         return Err(invalid(format!(
             "holds the character U+{:04X}, which cannot be written there",
             u32::from(c)

@@ -27,3 +27,4 @@ pub mod rows;
 pub mod staleness;
 pub mod strays;
 pub mod tags;
+pub mod telling;

@@ -446,7 +446,7 @@ impl Engine {
                 }
             }
             Err(why) => {
-                tracing::warn!(artifact = intent.artifact, "a change cut short cannot be finished: {why}")
+                tracing::warn!(artifact = intent.artifact, "a change cut short cannot be finished: {why}");
             }
         }
     }

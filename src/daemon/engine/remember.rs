@@ -6,6 +6,7 @@
 //! sight, so nobody is answered before they are down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::Utc;
 
@@ -15,8 +16,29 @@ use crate::domain::model::{ArtifactId, Desired};
 use crate::domain::plan::Decision;
 use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
+use crate::domain::telling::{Standing, Tell};
 use crate::fs::stat_cache::{CacheKey, CachedArtifact};
-use crate::state::{ScanKey, TagChanges};
+use crate::state::{ScanKey, StateError, TagChanges};
+
+/// Whether our own state can be written.
+#[derive(Debug, Default)]
+pub(super) struct StateTrouble(Mutex<Standing>);
+
+impl StateTrouble {
+    /// Tell that it cannot be written when that begins, and when it is over.
+    pub(super) fn note(&self, outcome: Result<(), StateError>) {
+        let error = outcome.err().map(|error| board::chain(&error));
+        let tell = self.0.lock().unwrap_or_else(PoisonError::into_inner).is(error.clone());
+        match (tell, error) {
+            (Some(Tell::Begins), Some(error)) => tracing::warn!(
+                error,
+                "our own state cannot be written; all goes on, but the next start will know less"
+            ),
+            (Some(Tell::Over), _) => tracing::info!("our own state can be written again"),
+            _ => {}
+        }
+    }
+}
 
 /// What changed in memory and is not written down yet.
 #[derive(Debug, Default)]
@@ -65,15 +87,13 @@ impl Engine {
         let Unsaved { bases: _, tags: _, seen, confirmed } = std::mem::take(&mut self.unsaved);
         for directory in seen {
             let ids = self.memory.seen.get(&directory);
-            if let Err(error) = self.state.save_seen(&directory, ids, now).await {
-                tracing::warn!(error = %board::chain(&error), "cannot note what a manifest names");
-            }
+            let outcome = self.state.save_seen(&directory, ids, now).await;
+            self.state_trouble.note(outcome);
         }
         for directory in confirmed {
             let left = self.memory.confirmed.get(&directory);
-            if let Err(error) = self.state.save_confirmed(&directory, left, now).await {
-                tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
-            }
+            let outcome = self.state.save_confirmed(&directory, left, now).await;
+            self.state_trouble.note(outcome);
         }
     }
 
@@ -86,9 +106,8 @@ impl Engine {
         }
         let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
         let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
-        if let Err(error) = self.state.save_bases(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
-        }
+        let outcome = self.state.save_bases(&changes).await;
+        self.state_trouble.note(outcome);
     }
 
     /// Write down which tags both sides agree on.
@@ -97,9 +116,8 @@ impl Engine {
         if tags.is_empty() {
             return;
         }
-        if let Err(error) = self.state.save_agreed_tags(&tags).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note which tags database and manifests agree on");
-        }
+        let outcome = self.state.save_agreed_tags(&tags).await;
+        self.state_trouble.note(outcome);
     }
 
     async fn persist_scans(&mut self) {
@@ -113,8 +131,7 @@ impl Engine {
             .map(|gone| (key(gone), None))
             .chain(changed.into_iter().map(|row| (key(row.key.clone()), Some(row))))
             .collect();
-        if let Err(error) = self.state.save_scans(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot save the scan cache; the next start reads every file");
-        }
+        let outcome = self.state.save_scans(&changes).await;
+        self.state_trouble.note(outcome);
     }
 }

@@ -248,8 +248,9 @@ impl<D: Fn(Answer) + Send + Sync + 'static> Seat<D> {
                             Some(job) => job,
                             None => self.inbox.recv().await?,
                         };
+                        let thorough = matches!(&job, Job::Reconcile { scope: ScanScope::All, .. });
                         if matches!(job, Job::Reconcile { .. })
-                            && places.as_ref().is_some_and(|places| *places != Places::of(&self.paths))
+                            && places.as_ref().is_some_and(|places| !places.are_current(&self.paths, thorough))
                         {
                             tracing::debug!("the places to write in are others now");
                             return Some(Left { job: Some(job), confined: true });

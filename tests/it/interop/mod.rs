@@ -5,7 +5,7 @@
 
 mod api;
 pub(crate) mod cache;
-mod groups;
+pub(crate) mod groups;
 mod hook;
 pub(crate) mod http;
 pub(crate) mod judge;

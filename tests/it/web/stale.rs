@@ -36,6 +36,11 @@ fn stale_rows_are_counted_and_listed() {
 
     let listed = stale_json(&scene, &[]);
     assert_eq!(listed["collections"][0]["name"], "default");
+    let keys: Vec<&String> = listed["collections"][0].as_object().expect("an object").keys().collect();
+    assert_eq!(
+        keys,
+        ["name", "total", "stale", "fresh", "never", "oldest_age_seconds", "percentage_stale", "ttl_seconds"]
+    );
     assert_eq!(
         listed["artifacts"],
         json!([{ "collection": "default", "artifact": first, "synced_at": "2020-01-01T00:00:00" }])

@@ -220,6 +220,10 @@ fn the_command_line_does_the_same() {
         (&edited["metadata"]["author"], &edited["metadata"]["tags"]),
         (&json!("Ann"), &json!(["a", "b"]))
     );
+    let keys: Vec<&String> = edited.as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["schema", "id", "collection", "path", "entry_file", "metadata", "etag", "mirrored"]);
+    let keys: Vec<&String> = edited["metadata"].as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["title", "description", "author", "license", "version", "tags", "tools"]);
     let stale = ["artifact", "edit", "skill:pdf", "--author", "Bob", "--if-match", "\"0\""];
     let stale = call(&scene.home, &stale);
     assert_eq!(stale.status.code(), Some(1));
@@ -270,9 +274,9 @@ fn a_kill_leaves_both_files_old_or_both_new() {
         let row = scene.row("skill:pdf").expect("its row");
         assert_eq!(row["author"] == author.as_str(), in_file, "{row}");
         if in_file {
-            new += 1
+            new += 1;
         } else {
-            old += 1
+            old += 1;
         }
 
         let web = Web::of(&scene.home);

@@ -126,7 +126,7 @@ fn values(groups: &Groups) -> BTreeSet<String> {
     let mut values = BTreeSet::new();
     for (name, value) in &groups.by_name {
         let value = spelling::group(value);
-        values.insert(format!("{name}"));
+        values.insert(name.clone());
         values.extend(value.members.iter().map(|member| format!("{name} member {member}")));
         for (field, text) in
             [("description", &value.description), ("color", &value.color), ("icon", &value.icon)]

@@ -131,7 +131,7 @@ impl Simulation {
             daemon: Daemon::default(),
             facts: Facts::default(),
             count: 0,
-            writes_through: seed % 3 == 0,
+            writes_through: seed.is_multiple_of(3),
             excused: false,
             clobbered: false,
             traced,
