@@ -11,8 +11,8 @@
 //! * [`db`]: the database side: which one it is, its rows, its changes.
 //! * [`state`]: what we remember between two runs, in a database of our own.
 //! * [`fs`]: the file side: watching, reading, replacing.
-//! * [`control`]: questions to the running daemon, over a Unix socket: its own, and SkillMeat's list pages and refresh
-//!   hooks.
+//! * [`control`]: questions to the running daemon, over a Unix socket and, if configured, a loopback port: its own, and
+//!   SkillMeat's list pages and refresh hooks; and what it tells by itself: events, numbers, a flight recorder.
 //! * [`daemon`]: what joins the files and the database, and runs.
 //! * [`service`]: the daemon as a service under systemd or launchd: its files, and the steps to it and away from it.
 //! * [`doctor`]: measures what a checkup judges.

@@ -25,6 +25,7 @@ mod service;
 mod stale;
 mod status;
 mod sync;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,7 @@ Start here:
 enum Command {
     Run(run::RunArgs),
     Sync(sync::SyncArgs),
+    Trace(trace::TraceArgs),
     Status(status::StatusArgs),
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
@@ -99,6 +101,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args, context),
             Self::Sync(args) => sync::run(args, context),
+            Self::Trace(args) => trace::run(args, context),
             Self::Status(args) => status::run(args, context),
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 
 use super::protocol::artifact::{Artifact, Create};
 use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
-use super::protocol::{Probed, Problems, Refusal, Resumed, Stale, Status, SyncRequest, Synced};
+use super::protocol::{Probed, Problems, Refusal, Resumed, Stale, Status, SyncRequest, Synced, Trace};
 use super::protocol::{SERVER, VERSION, VERSION_HEADER, titles};
 use super::server::Resume;
 use crate::domain::authoring::Fields;
@@ -95,6 +95,14 @@ impl Client {
         let body = serde_json::to_vec(request).map_err(|error| self.confused(error))?;
         let patience = PATIENCE + Duration::from_millis(request.timeout_ms.unwrap_or(0));
         self.call_for(patience, Method::POST, "/v1/sync", body, None).await
+    }
+
+    /// The last entries of the flight recorder.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn trace(&self, last: usize) -> Result<Trace, ClientError> {
+        self.call(Method::GET, &format!("/v1/trace?last={last}"), Vec::new()).await
     }
 
     /// Whether the daemon's file watcher answers.

@@ -1,21 +1,35 @@
 //! The control socket: HTTP over a Unix socket, spoken between the daemon and anyone of the same user.
 //!
 //! [`protocol`] is what goes over the wire, [`server`] turns requests into [`Ask`]s, [`client`] is the command line's
-//! side. The daemon answers each [`Ask`] from its own loop, so an answer proves that the loop is alive.
+//! side. The daemon answers each [`Ask`] from its own loop, so an answer proves that the loop is alive. What has happened
+//! lately ([`Recent`]) is written down by the daemon and read by whoever asks, without holding up the loop.
 //!
 //! What this module does not do: know the daemon. It hands over questions and waits for answers.
 
 pub mod api;
 pub mod client;
 pub mod events;
+pub mod metrics;
 pub mod protocol;
 pub mod server;
 pub mod token;
+pub mod trace;
 
 use tokio::sync::oneshot;
 
 use protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
 use protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
+
+/// What the daemon writes down as it goes.
+#[derive(Debug, Clone)]
+pub struct Recent {
+    /// What happened.
+    pub events: events::Events,
+    /// How often, how much, how long.
+    pub metrics: metrics::Metrics,
+    /// What came in, and what was decided.
+    pub trace: trace::Trace,
+}
 
 /// A question to the daemon, with the place its answer goes to.
 #[derive(Debug)]

@@ -265,6 +265,28 @@ pub struct Probed {
     pub mode: String,
 }
 
+/// The last entries of the flight recorder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// The oldest first.
+    pub entries: Vec<Traced>,
+}
+
+/// One entry of the flight recorder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// RFC 3339, UTC; when it came for the first time in a row.
+    pub at: String,
+    /// `event` for what came in, `effect` for what was done about it.
+    pub kind: String,
+    /// In the words of the program, for people.
+    pub what: String,
+    /// How often in a row.
+    pub times: u32,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -317,6 +339,11 @@ pub enum What {
         /// In one sentence.
         detail: Option<String>,
     },
+    /// Conflicts came, or were resolved.
+    Conflicts {
+        /// How many there are now.
+        now: usize,
+    },
     /// File events were lost, and everything is looked at.
     EventsLost {
         /// Why.
@@ -336,6 +363,7 @@ impl What {
             Self::Halted { .. } => "halted",
             Self::Released { .. } => "released",
             Self::State { .. } => "state",
+            Self::Conflicts { .. } => "conflicts",
             Self::EventsLost { .. } => "events_lost",
             Self::Gap => "gap",
         }

@@ -10,6 +10,7 @@ pub(in crate::control) mod answer;
 mod asks;
 mod connections;
 mod guard;
+mod recent;
 mod review;
 mod socket;
 mod v1;
@@ -22,24 +23,26 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::Ask;
 use super::protocol::{SERVER, VERSION, VERSION_HEADER};
 use super::token::Token;
+use super::{Ask, Recent};
 use asks::Asks;
 
 pub use socket::{Socket, bind};
 pub(in crate::control) use v1::Resume;
 
 /// Every path the daemon serves. Questions go to `asks`.
-pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
+pub fn router(asks: mpsc::UnboundedSender<Ask>, recent: &Recent) -> Router {
     Router::new()
         .merge(v1::routes())
+        .merge(recent::routes(recent))
         .merge(review::routes())
         .with_state(Asks::new(asks.clone()))
         .merge(super::api::router(asks))
         // After all routes: the second one is for those that are there already.
         .fallback(answer::unknown)
         .method_not_allowed_fallback(answer::not_allowed)
+        .layer(axum::middleware::from_fn_with_state(recent.clone(), recent::count))
         .layer(axum::middleware::map_response(sign))
 }
 

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::control::Recent;
 use crate::control::api::Tally;
 use crate::control::events::Events;
+use crate::control::metrics::Metrics;
 use crate::control::protocol::{
     Applied, Collection, Database, DatabaseOnly, Halt, NAMED, Problems, Reconciled, Refusal, Sandbox, State,
     Status, SyncRequest, Synced, VERSION, Watching,
 };
+use crate::control::trace::Trace;
 use crate::domain::model::{ArtifactId, Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
 use crate::domain::removal::{self, HaltReason};
@@ -119,6 +122,27 @@ pub struct Cost {
     pub transactions: usize,
     /// Times the cache's write lock was not free, in tries a millisecond apart.
     pub busy_retries: u64,
+    /// Manifests written since the start of the daemon.
+    pub writes: Writes,
+}
+
+/// Manifests written since the start of the daemon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// For hand edits of frontmatter.
+    pub followed: u64,
+    /// For groups and tags of the database.
+    pub exchanged: u64,
+    /// Exchanges that had to be done again, because somebody else wrote at the same moment.
+    pub again: u64,
+}
+
+impl Writes {
+    /// One more, which took so many exchanges.
+    pub(super) fn add(&mut self, exchanged: bool, rounds: u32) {
+        *(if exchanged { &mut self.exchanged } else { &mut self.followed }) += 1;
+        self.again += u64::from(rounds.saturating_sub(1));
+    }
 }
 
 /// See the module's text.
@@ -133,7 +157,7 @@ pub(super) struct Board {
     pub(super) http: Option<String>,
     /// Names this run of the daemon.
     epoch: String,
-    events: Events,
+    recent: Recent,
     /// The last reconcile that had begun when events were lost.
     lost_at: u64,
     pub(super) sandbox: Sandbox,
@@ -169,7 +193,11 @@ impl Board {
             last: None,
             findings: None,
             http: None,
-            events: Events::new(&epoch),
+            recent: Recent {
+                events: Events::new(&epoch),
+                metrics: Metrics::new(started_at.timestamp_millis() as f64 / 1_000.0),
+                trace: Trace::default(),
+            },
             epoch,
             lost_at: 0,
             sandbox: Sandbox::default(),
@@ -180,7 +208,12 @@ impl Board {
 
     /// What has happened, for those who want to hear of it.
     pub(super) fn events(&self) -> &Events {
-        &self.events
+        &self.recent.events
+    }
+
+    /// What is written down as it happens.
+    pub(super) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Note that events were lost; `revision` is the last reconcile that has begun.
@@ -270,7 +303,7 @@ impl Board {
             database: findings.database,
             last_reconcile: self.last.clone(),
             lag_us: self.lag.last.map(|lag| u64::try_from(lag.as_micros()).unwrap_or(u64::MAX)),
-            recent: self.events.recent(RECENT),
+            recent: self.events().recent(RECENT),
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
@@ -306,7 +339,7 @@ impl Board {
             Some((epoch, revision)) if epoch == self.epoch => (revision >= self.lost_at, revision),
             Some(_) => (false, 0),
         };
-        let applied = self.events.applied_since(since);
+        let applied = self.events().applied_since(since);
         Ok(Synced {
             clock: Some(self.clock()),
             fresh_instance: fresh || !known || applied.is_none(),

@@ -13,7 +13,7 @@ use std::time::{Instant, SystemTime};
 
 use chrono::Utc;
 
-use super::board::{self, Findings};
+use super::board::{self, Findings, Writes};
 use crate::config::Config;
 use crate::control::protocol::Database;
 use crate::db::{Cache, DbError};
@@ -83,6 +83,8 @@ pub struct Engine {
     /// Whether a change that an earlier run was killed in has been looked for.
     authored: bool,
     exchange: Exchange,
+    /// Manifests written.
+    writes: Writes,
     state_trouble: StateTrouble,
 }
 
@@ -163,6 +165,7 @@ impl Engine {
             verification: Verification::default(),
             authored: false,
             exchange,
+            writes: Writes::default(),
         })
     }
 
@@ -223,6 +226,7 @@ impl Engine {
             Err(stop) => findings.setback = Some((stop.setback, stop.why)),
         }
         self.tell_exchange(&mut findings);
+        findings.cost.writes = self.writes;
         findings.database = self.database.clone();
         findings.problems.extend(self.notices.iter().cloned());
         findings.problems.sort();

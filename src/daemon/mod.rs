@@ -10,6 +10,7 @@
 mod board;
 mod engine;
 pub mod lifecycle;
+mod meter;
 mod once;
 mod readiness;
 mod reads;
@@ -43,6 +44,7 @@ use crate::paths::{Paths, PrivateDirError, create_private};
 use board::Board;
 use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
+use meter::Meter;
 use readiness::Readiness;
 use reads::{Desk, Errand};
 use told::Told;
@@ -112,7 +114,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
 
     let socket = server::bind(&paths.socket).map_err(start("the control socket"))?;
     let (asks, mut questions) = mpsc::unbounded_channel();
-    let router = server::router(asks);
+    let mut board = Board::new(paths.root.display().to_string(), Utc::now());
+    let router = server::router(asks, board.recent());
     let mut servers = JoinSet::new();
     let http = match config.http.listen {
         Some(address) => Some(listen(address, &paths, router.clone(), &mut servers).await?),
@@ -141,7 +144,7 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     let readiness = Readiness::of_process();
     let allowed = readiness.watchdog();
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
-    let mut board = Board::new(paths.root.display().to_string(), Utc::now());
+    let meter = Meter::new(board.recent().metrics.clone());
     board.http = http.map(|address| address.to_string());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
     let ttl = config.staleness.ttl.clone();
@@ -162,6 +165,7 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         desk,
         refreshes: 0,
         told: Told::default(),
+        meter,
         watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
         readiness,
     };
@@ -219,6 +223,7 @@ struct Daemon {
     /// Refreshes that were asked for, ever.
     refreshes: u64,
     told: Told,
+    meter: Meter,
     readiness: Readiness,
     /// With the time the service manager allows between two signs of life.
     watchdog: Option<(Watchdog, Duration)>,
@@ -257,7 +262,16 @@ impl Daemon {
 
     /// Give the event to the reactor and do what it says; whether that is to stop.
     fn perform(&mut self, event: Event) -> bool {
-        for effect in self.reactor.handle(event, Instant::now()) {
+        let now = Instant::now();
+        let at = || board::rfc3339(Utc::now());
+        let trace = self.board.recent().trace.clone();
+        self.meter.event(&event, now);
+        if event != Event::Wake {
+            trace.add("event", &event, at);
+        }
+        for effect in self.reactor.handle(event, now) {
+            self.meter.effect(&effect);
+            trace.add("effect", &effect, at);
             match effect {
                 Effect::Reconcile { revision, scope, all_rows } => {
                     self.board.began(Instant::now());
@@ -306,6 +320,7 @@ impl Daemon {
             Input::Watch(Notice::Armed(coverage)) => {
                 let before = self.board.watching.shortfall.clone();
                 let mode = self.board.armed(&coverage);
+                self.meter.watches(&coverage);
                 match (&before, &coverage.shortfall) {
                     (_, Some(shortfall)) if before != coverage.shortfall => tracing::warn!("{shortfall}"),
                     (Some(_), None) => {
@@ -334,7 +349,10 @@ impl Daemon {
                 self.sign_of_life(Part::Worker);
                 None
             }
-            Input::Worker(Answer::CacheChecked { changed }) => Some(Event::CacheChecked { changed }),
+            Input::Worker(Answer::CacheChecked { changed, writes }) => {
+                self.meter.cache_checked(changed, writes, Instant::now());
+                Some(Event::CacheChecked { changed })
+            }
             Input::Worker(Answer::Reconciled { revision, findings, look_again }) => {
                 Some(self.reconciled(revision, *findings, look_again))
             }
@@ -357,6 +375,7 @@ impl Daemon {
     fn reconciled(&mut self, revision: u64, mut findings: Findings, look_again: Option<Instant>) -> Event {
         findings.reconciled.revision = revision;
         self.told.tell(&findings, self.board.events());
+        self.meter.reconciled(&findings, Instant::now());
         let result = findings.setback.as_ref().map_or(Ok(()), |(setback, _)| Err(*setback));
         self.waiting.refreshed(std::mem::take(&mut findings.refreshed));
         self.board.found(findings, Instant::now());

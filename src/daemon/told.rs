@@ -23,6 +23,7 @@ pub(super) struct Told {
     setback: Option<String>,
     halts: Vec<String>,
     halted: BTreeSet<String>,
+    conflicts: usize,
     problems: BTreeSet<Problem>,
     state: Option<(State, Option<String>)>,
     lost: Recurring,
@@ -33,6 +34,7 @@ impl Default for Told {
         Self {
             setback: None,
             halts: Vec::new(),
+            conflicts: 0,
             halted: BTreeSet::new(),
             problems: BTreeSet::new(),
             state: None,
@@ -73,6 +75,10 @@ impl Told {
         self.halted = halted;
         if halts.is_empty() && !self.halts.is_empty() {
             tracing::info!("nothing is halted any more");
+        }
+        if findings.conflicts != self.conflicts {
+            self.conflicts = findings.conflicts;
+            events.push(at.clone(), What::Conflicts { now: findings.conflicts });
         }
         self.tell_problems(findings.problems.iter().cloned().collect(), at, events);
         let done = &findings.reconciled;

@@ -20,8 +20,13 @@ struct Scene {
 fn serve_with(mut daemon: impl FnMut(Ask) + Send + 'static) -> Scene {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
+    let recent = Recent {
+        events: crate::control::events::Events::new("e"),
+        metrics: crate::control::metrics::Metrics::new(0.0),
+        trace: crate::control::trace::Trace::default(),
+    };
     let (asks, mut questions) = mpsc::unbounded_channel();
-    tokio::spawn(serve(bind(&path).unwrap(), router(asks)));
+    tokio::spawn(serve(bind(&path).unwrap(), router(asks, &recent)));
     tokio::spawn(async move {
         while let Some(question) = questions.recv().await {
             daemon(question);

@@ -106,7 +106,7 @@ impl Engine {
 
     /// Edit the entries of a manifest as their frontmatter asks; whether the file was written.
     fn carry(
-        &self,
+        &mut self,
         collection: &str,
         seen: &[&SeenFrontmatter],
         replaced: &mut Vec<(String, Vec<u8>)>,
@@ -137,6 +137,7 @@ impl Engine {
         match outcome {
             Ok(Outcome::Unchanged) => Ok(false),
             Ok(Outcome::Written { rounds, .. }) => {
+                self.writes.add(false, rounds);
                 tracing::info!(
                     collection,
                     entries = edits.len(),

@@ -16,6 +16,7 @@ use crate::control::Review;
 use crate::control::api::{Authoring, Invalidate, Refresh, Reply};
 use crate::control::protocol::Sandbox;
 use crate::control::protocol::artifact::Artifact;
+use crate::daemon::board::Writes;
 use crate::daemon::reads;
 use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
@@ -41,7 +42,7 @@ pub(in crate::daemon) enum Answer {
     /// A reconcile is done.
     Reconciled { revision: u64, findings: Box<Findings>, look_again: Option<Instant> },
     /// The cache's change counter was looked at.
-    CacheChecked { changed: bool },
+    CacheChecked { changed: bool, writes: Writes },
     /// The worker is there, as it was asked.
     Alive,
     /// The thread has panicked; there will be no more answers.
@@ -296,7 +297,7 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
         }
         Job::CheckCache => {
             let changed = engine.check_cache().await;
-            deliver(Answer::CacheChecked { changed });
+            deliver(Answer::CacheChecked { changed, writes: engine.writes });
             engine.keep_replaced().await;
         }
         Job::Review(review) => engine.review(review).await,

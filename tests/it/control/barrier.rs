@@ -107,12 +107,12 @@ fn rounds(scene: &Scene, count: usize) -> Vec<Duration> {
 
 #[test]
 fn a_thousand_asks_right_after_a_write_are_never_stale() {
-    let scene = Scene::of(&SKILLS, "");
+    // No answer waits for the window, or this would take hours.
+    let scene = Scene::of(&SKILLS, "debounce.quiet = \"10s\"\ndebounce.max_wait = \"20s\"\n");
     let took = rounds(&scene, 1_000);
     let (p50, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
     eprintln!("barrier after a write: p50 {p50:?}, p99 {p99:?}");
-    // It waits for no window: the debounce alone is 50 ms.
-    assert!(p50 < Duration::from_millis(50), "p50 {p50:?}, p99 {p99:?}");
+    assert!(p50 < Duration::from_secs(2), "p50 {p50:?}, p99 {p99:?}");
     scene.settled("a thousand rounds");
 }
 

@@ -1,6 +1,9 @@
 //! The control plane from outside: what is asked over the socket, and what the answers are worth.
 
 mod barrier;
+mod crowd;
+mod examples;
 mod hostile;
+mod recent;
 mod tcp;
 pub(crate) mod wire;

@@ -7,7 +7,7 @@
 //! What these tests do not do: run SkillMeat (see [`crate::interop`]), or wait by sleeping. Where a test has to see that
 //! something does *not* happen, it watches for a stated time.
 
-mod oracle;
+pub(crate) mod oracle;
 pub(crate) mod scene;
 
 mod database;

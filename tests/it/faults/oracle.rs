@@ -176,7 +176,7 @@ impl Onlooker {
 
 /// A number from `/proc/<pid>/status`, as `VmRSS` in kB.
 #[cfg(target_os = "linux")]
-pub(super) fn proc_status(pid: u32, field: &str) -> u64 {
+pub(crate) fn proc_status(pid: u32, field: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let line = text.lines().find(|line| line.starts_with(field)).expect("the field");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")

@@ -236,6 +236,7 @@ impl Engine {
             &mut |previous| replaced.push((directory.to_owned(), previous.to_vec())),
         )?;
         if let Outcome::Written { rounds, .. } = outcome {
+            self.writes.add(true, rounds);
             let (groups, tags) = (edits.groups.is_some(), edits.tags.is_some());
             tracing::info!(collection = directory, groups, tags, rounds, "manifest written");
         }
