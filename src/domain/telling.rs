@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "an instant cannot be made up; any one will do")]
+    #[expect(clippy::disallowed_methods, reason = "an origin to add durations to")]
     fn what_recurs_is_counted_while_nothing_is_said() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);

@@ -247,8 +247,10 @@ impl<D: Fn(Answer) + Send + Sync + 'static> Seat<D> {
                             Some(job) => job,
                             None => self.inbox.recv().await?,
                         };
-                        let thorough = matches!(&job, Job::Reconcile { scope: ScanScope::All, .. });
-                        if matches!(job, Job::Reconcile { .. })
+                        // What is written by order may lie anywhere; what follows from the files lies in the tree.
+                        let thorough =
+                            matches!(&job, Job::Reconcile { scope: ScanScope::All, .. } | Job::Author { .. });
+                        if matches!(job, Job::Reconcile { .. } | Job::Author { .. } | Job::Review(_))
                             && places.as_ref().is_some_and(|places| !places.are_current(&self.paths, thorough))
                         {
                             tracing::debug!("the places to write in are others now");

@@ -11,4 +11,6 @@ mod kill;
 mod lost;
 mod model;
 mod quiet;
+#[cfg(target_os = "linux")]
+mod syscalls;
 mod ways;

@@ -36,7 +36,7 @@ fn an_edit_and_a_new_artifact_are_seen_by_command_line_and_web_alike() {
 
     // Its command line, which reads and rewrites both files.
     let shown = stage.cli().run(&["show", "pdf"]).stdout;
-    assert!(shown.contains("Fills in forms: all of them") && shown.contains("Ann"), "{shown}");
+    assert!(shown.contains("Fills in forms: all of them"), "{shown}");
     let listed = stage.cli().run(&["list"]).stdout;
     assert!(listed.contains("standup"), "{listed}");
     stage.cli().run(&["remove", "standup", "--force"]);

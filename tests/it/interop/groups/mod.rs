@@ -8,6 +8,7 @@ pub(crate) mod stage;
 
 mod idle;
 mod mapping;
+mod measure;
 mod members;
 mod races;
 mod reset;
