@@ -271,13 +271,16 @@ impl Engine {
             self.memory.due = self.absences.due(now, self.config.remove_grace);
             let memory = &self.memory;
             let mut decision = Decision::default();
-            let mut removed = BTreeSet::new();
             let Some(cache) = &mut self.cache else { return Ok(()) };
             let applied = cache
-                .sync(scope, Utc::now().naive_utc(), |actual| {
-                    decision = plan::plan(desired, actual, scope, memory);
-                    removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
-                    std::mem::take(&mut decision.plan)
+                .sync(scope, Utc::now().naive_utc(), |actual, part| {
+                    let mut made = plan::plan(desired, actual, part, memory);
+                    let plan = std::mem::take(&mut made.plan);
+                    // What is halted or wrong can be told from the whole only.
+                    if part == scope {
+                        decision = made;
+                    }
+                    plan
                 })
                 .await;
             let applied = match applied {
@@ -293,8 +296,8 @@ impl Engine {
             findings.cost.transactions = applied.transactions;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
-            self.absences.forget(&removed);
-            self.remember(desired, scope, &decision, &removed);
+            self.absences.forget(&applied.removed);
+            self.remember(desired, scope, &decision, &applied.removed);
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
             // Both are about everything, whatever the scope was; while anything is halted the scope is everything.

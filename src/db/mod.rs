@@ -14,11 +14,13 @@
 
 mod apply;
 mod changes;
+mod company;
 mod connect;
 mod entity;
 mod error;
 pub mod format;
 mod load;
+mod packed;
 mod schema;
 mod sync;
 

@@ -118,7 +118,7 @@ pub(crate) fn first_plan(names: &[&str], tags: &[&str]) -> Plan {
 
 /// Applies one plan once, and then nothing.
 pub(crate) async fn apply(cache: &mut Cache, plan: Plan) -> Applied {
-    cache.sync(&crate::domain::rows::Scope::All, noon(), |_| plan.clone()).await.unwrap()
+    cache.sync(&crate::domain::rows::Scope::All, noon(), |_, _| plan.clone()).await.unwrap()
 }
 
 pub(crate) fn texts(peer: &Connection, sql: &str) -> Vec<String> {
