@@ -58,7 +58,7 @@
 //!
 //! So `fs` and `db` never see each other (the daemon carries values from one to the other), and `control`
 //! does not know the daemon. Only `db`, `state` and the migration package name sea-orm, only `fs` names
-//! notify, only `daemon` names sd-notify, only `cli` names clap and anyhow. In `domain` there is no runtime, no database, no file, no clock
+//! notify, only `daemon` names sd-notify and landlock, only `cli` names clap and anyhow. In `domain` there is no runtime, no database, no file, no clock
 //! and no environment: clippy's `disallowed_*` lists hold there, and `tests/it/tidy.rs` reads the sources to
 //! hold this whole table.
 

@@ -4,6 +4,7 @@
 //! the merge rules for "no base" apply.
 
 mod m20261121_000001_initial;
+mod m20261121_000002_agreements;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -13,7 +14,7 @@ pub struct StateMigrator;
 
 impl MigratorTrait for StateMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_initial::Initial)]
+        vec![Box::new(m20261121_000001_initial::Initial), Box::new(m20261121_000002_agreements::Agreements)]
     }
 }
 

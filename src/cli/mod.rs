@@ -3,11 +3,13 @@
 //! What this module does not do: anything a command is about. It parses, calls, prints and turns results
 //! into exit codes. Nothing below it prints to standard output or ends the process.
 
+mod completions;
 mod config;
 mod context;
 mod demo;
 mod exit;
 mod inspect;
+mod man;
 mod output;
 mod problems;
 mod resume;
@@ -55,6 +57,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -86,6 +90,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
             Self::Demo(args) => demo::run(args, context),
         }
     }

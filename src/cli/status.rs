@@ -78,13 +78,24 @@ fn render(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
     if status.problems > 0 {
         writeln!(out, "problems   {} (`skillmeatd problems` lists them)", status.problems)?;
     }
+    match (&status.sandbox.detail, status.sandbox.writable.len()) {
+        (None, 0) => {}
+        (None, places) => {
+            writeln!(
+                out,
+                "sandbox    {}: only {places} directories can be written in",
+                status.sandbox.enforced
+            )?;
+        }
+        (Some(detail), _) => writeln!(out, "sandbox    {}: {detail}", status.sandbox.enforced)?,
+    }
     writeln!(out, "daemon     skillmeatd {}, pid {}, since {}", status.version, status.pid, status.started_at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{Collection, Database, Halt, Reconciled, Watching};
+    use crate::control::protocol::{Collection, Database, Halt, Reconciled, Sandbox, Watching};
 
     #[test]
     fn one_screen_says_what_is_true_and_what_to_do() {
@@ -116,6 +127,11 @@ mod tests {
             }],
             halts: vec![Halt { message: "collection work is gone".into(), ..Halt::default() }],
             problems: 1,
+            sandbox: Sandbox {
+                enforced: "full".into(),
+                detail: None,
+                writable: vec!["/home/u/.skillmeat/cache".into(), "/home/u/.skillmeat/collections".into()],
+            },
         };
         let mut text = Vec::new();
         render(&mut text, &status).unwrap();
@@ -129,6 +145,7 @@ mod tests {
              collection work: 12 artifacts  (manifest missing)\n\
              halted     collection work is gone\n\
              problems   1 (`skillmeatd problems` lists them)\n\
+             sandbox    full: only 2 directories can be written in\n\
              daemon     skillmeatd 0.1.0, pid 7, since 2026-01-01T00:00:00.000Z\n"
         );
     }

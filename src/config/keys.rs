@@ -157,6 +157,14 @@ pub const KEYS: &[Key] = &[
         get: |config| config.log.level.as_str().into(),
     },
     Key {
+        name: "sandbox.enabled",
+        doc: "Have the kernel refuse the daemon every write outside ~/.skillmeat and its own state, where the kernel \
+              can (Landlock: Linux 5.13 and later).",
+        accepts: "true or false",
+        set: |config, raw| boolean(raw).map(|value| config.sandbox.enabled = value),
+        get: |config| config.sandbox.enabled.into(),
+    },
+    Key {
         name: "shutdown.grace",
         doc: "How long work in hand may take after a stop was asked for.",
         accepts: DURATION,

@@ -36,6 +36,8 @@ pub struct Config {
     pub database: Database,
     /// What is logged, and in which form.
     pub log: Log,
+    /// What the system keeps the daemon from.
+    pub sandbox: Sandbox,
     /// Leaving.
     pub shutdown: Shutdown,
     /// How changes are noticed.
@@ -109,6 +111,13 @@ pub enum LogFormat {
     Journald,
 }
 
+/// What the system keeps the daemon from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Restrict what the worker can write, where the system can do that.
+    pub enabled: bool,
+}
+
 /// Leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shutdown {
@@ -143,6 +152,7 @@ impl Default for Config {
             metadata: Metadata { follow_frontmatter: true },
             database: Database { create: DatabaseCreate::Auto, skillmeat: None },
             log: Log { format: LogFormat::Auto, level: "info".to_owned() },
+            sandbox: Sandbox { enabled: true },
             shutdown: Shutdown { grace: Duration::from_secs(5) },
             watch: Watch { mode: WatchMode::Auto, poll_interval: Duration::from_secs(2) },
         }

@@ -55,6 +55,8 @@ fn every_key_can_be_written_in_a_file() {
         [log]
         format = "json"
         level = "info,skillmeatd::db=debug"
+        [sandbox]
+        enabled = false
         [shutdown]
         grace = "500ms"
         [watch]
@@ -63,7 +65,7 @@ fn every_key_can_be_written_in_a_file() {
         "#,
     ))
     .unwrap();
-    let Config { debounce, remove_grace, reconcile, metadata, database, log, shutdown, watch } =
+    let Config { debounce, remove_grace, reconcile, metadata, database, log, sandbox, shutdown, watch } =
         &loaded.config;
     assert_eq!(debounce.quiet, Duration::from_millis(20));
     assert_eq!(debounce.max_wait, Duration::from_secs(1));
@@ -74,6 +76,7 @@ fn every_key_can_be_written_in_a_file() {
     assert_eq!(database.skillmeat.as_deref(), Some(Path::new("/opt/bin/skillmeat")));
     assert_eq!(log.format, LogFormat::Json);
     assert_eq!(log.level, "info,skillmeatd::db=debug");
+    assert!(!sandbox.enabled);
     assert_eq!(shutdown.grace, Duration::from_millis(500));
     assert_eq!(watch.mode, WatchMode::Poll);
     assert_eq!(watch.poll_interval, Duration::from_secs(3));

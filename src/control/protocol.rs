@@ -39,6 +39,20 @@ pub struct Status {
     pub halts: Vec<Halt>,
     /// Number of entries of `problems`.
     pub problems: usize,
+    /// What the system keeps the daemon from.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+}
+
+/// What the system keeps the thread that writes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// `full`, `partial` or `none`; empty until the daemon has begun to work.
+    pub enforced: String,
+    /// Why not `full`.
+    pub detail: Option<String>,
+    /// The directories in which, and below which, files can be written. Nothing else can.
+    pub writable: Vec<String>,
 }
 
 /// The daemon's state in one word.

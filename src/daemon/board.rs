@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::control::protocol::{
-    Collection, Database, Halt, Problems, Reconciled, State, Status, Synced, VERSION, Watching,
+    Collection, Database, Halt, Problems, Reconciled, Sandbox, State, Status, Synced, VERSION, Watching,
 };
 use crate::domain::model::{Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
@@ -80,6 +80,7 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    pub(super) sandbox: Sandbox,
     /// Since when a reconcile has been under way.
     busy_since: Option<Instant>,
 }
@@ -90,7 +91,8 @@ const LONG: Duration = Duration::from_secs(1);
 impl Board {
     pub(super) fn new(root: String, started_at: DateTime<Utc>) -> Self {
         let watching = Watching { mode: "events".into(), ..Watching::default() };
-        Self { root, started_at, watching, last: None, findings: None, busy_since: None }
+        let sandbox = Sandbox::default();
+        Self { root, started_at, watching, last: None, findings: None, sandbox, busy_since: None }
     }
 
     /// Note how much is watched; the mode that follows from it.
@@ -154,6 +156,7 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            sandbox: self.sandbox.clone(),
         }
     }
 

@@ -34,7 +34,7 @@ mod remember;
 mod worker;
 
 use remember::Unsaved;
-pub(super) use worker::{Answer, Worker};
+pub(super) use worker::{Answer, StartError, Worker};
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,8 @@ pub struct Engine {
     notices: Vec<Problem>,
     /// Whether strays of killed writers have been looked for.
     swept: bool,
+    /// Where programs are run: not by the thread of the engine, which may be restricted.
+    programs: Option<tokio::runtime::Handle>,
     /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
@@ -137,9 +139,17 @@ impl Engine {
             bases,
             notices: notice.into_iter().collect(),
             swept: false,
+            programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
         })
+    }
+
+    /// Have other programs run by this runtime's threads. They inherit the restrictions of the thread that starts them.
+    #[must_use]
+    pub fn running_programs_on(mut self, runtime: tokio::runtime::Handle) -> Self {
+        self.programs = Some(runtime);
+        self
     }
 
     /// Use these settings from now on.

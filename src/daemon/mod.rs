@@ -12,6 +12,7 @@ mod engine;
 pub mod lifecycle;
 mod once;
 mod readiness;
+mod sandbox;
 mod told;
 
 use std::io;
@@ -21,7 +22,7 @@ use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, ConfigError, WatchMode};
-use crate::control::protocol::{Refusal, Resumed, Synced, VERSION};
+use crate::control::protocol::{Refusal, Resumed, Sandbox, Synced, VERSION};
 use crate::control::{Ask, server};
 use crate::domain::dirty::{ScanScope, Window};
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
@@ -29,7 +30,7 @@ use crate::domain::removal::HaltReason;
 use crate::fs::watch::{Loss, Notice, Use, Watcher};
 use crate::paths::{Paths, PrivateDirError, create_private};
 use board::Board;
-use engine::{Answer, Worker};
+use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
 use told::Told;
@@ -92,7 +93,7 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
 
     let socket = server::bind(&paths.socket).map_err(start("the control socket"))?;
     let (asks, mut questions) = mpsc::unbounded_channel();
-    let server = tokio::spawn(server::serve(socket, asks));
+    let server = tokio::spawn(server::serve(socket, server::router(asks)));
     let sender = inputs.clone();
     tokio::spawn(async move {
         while let Some(ask) = questions.recv().await {
@@ -102,12 +103,14 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         }
     });
 
-    let engine = Engine::open(paths.clone(), config.clone()).await?;
     let sender = inputs.clone();
-    let worker = Worker::start(engine, move |answer| {
+    let worker = Worker::start(paths.clone(), config.clone(), move |answer| {
         let _ = sender.send(Input::Worker(answer));
-    })
-    .map_err(start("the worker"))?;
+    });
+    let worker = worker.await.map_err(|error| match error {
+        StartError::Engine(error) => error.into(),
+        StartError::Thread(error) => start("the worker")(error),
+    })?;
 
     let watcher = watcher(&paths, &config, &inputs).map_err(start("the file watcher"))?;
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
@@ -248,6 +251,10 @@ impl Daemon {
                 Some(Event::Armed(mode))
             }
             Input::Worker(Answer::Died) => return Err(DaemonError::WorkerDied),
+            Input::Worker(Answer::Confined(sandbox)) => {
+                self.confined(sandbox);
+                None
+            }
             Input::Worker(Answer::CacheChecked { changed }) => Some(Event::CacheChecked { changed }),
             Input::Worker(Answer::Reconciled { revision, findings, look_again }) => {
                 Some(self.reconciled(revision, *findings, look_again))
@@ -288,6 +295,19 @@ impl Daemon {
         self.board.found(findings);
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
+    }
+
+    fn confined(&mut self, sandbox: Sandbox) {
+        // Other places under the same restrictions are no news.
+        if sandbox.enforced != self.board.sandbox.enforced {
+            match &sandbox.detail {
+                None => tracing::info!(enforced = sandbox.enforced, "the worker writes in its places only"),
+                Some(why) => {
+                    tracing::info!(enforced = sandbox.enforced, why, "the worker is not fully restricted");
+                }
+            }
+        }
+        self.board.sandbox = sandbox;
     }
 
     fn tell_state(&mut self) {

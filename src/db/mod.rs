@@ -13,12 +13,15 @@
 //! wait longer than its patience.
 
 mod apply;
+mod aside;
 mod changes;
+mod checks;
 mod company;
 mod connect;
 mod entity;
 mod error;
 pub mod format;
+mod holders;
 mod load;
 mod packed;
 mod schema;
@@ -31,9 +34,12 @@ use migration::{MigrationTrait, SchemaManager, StandaloneCache};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tokio::time::{Instant, sleep};
 
+pub use aside::{Aside, AsideError, set_aside};
 pub use changes::RECHECKS;
+pub use checks::library_version;
 pub use connect::FileId;
 pub use error::{DbError, Result};
+pub use holders::{Holder, holders};
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 

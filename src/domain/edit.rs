@@ -6,24 +6,27 @@
 //! before it is given out.
 //!
 //! What this module does not do: read manifests (a text that is wrong TOML outside of what is edited stays wrong), decide
-//! what to change, or write files. Groups and tag definitions are not edited here.
+//! what to change, or write files.
 
 mod draft;
 mod entry;
 mod field;
+mod owned;
 mod place;
 mod scan;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDateTime;
 
 pub use field::{FieldEdit, ListField, TextField};
 
 use crate::domain::model::ArtifactId;
+use crate::domain::owned::SectionEdits;
 use draft::Draft;
 use entry::Spot;
 use place::Step;
@@ -66,6 +69,12 @@ pub enum EditError {
         /// Which field.
         key: &'static str,
     },
+    /// The new list did not read back as wanted, so it was thrown away.
+    #[error("`{section}` cannot be changed in the way the file is written")]
+    SectionNotKept {
+        /// The list's key.
+        section: &'static str,
+    },
 }
 
 impl EditError {
@@ -103,18 +112,77 @@ pub fn edit(text: &str, edits: &[EntryEdit], now: NaiveDateTime) -> Result<Strin
     let sections = scan::sections(text)?;
     let wanted: BTreeSet<_> = edits.iter().map(|edit| &edit.id).collect();
     let sites = entry::locate(text, &sections, &wanted)?;
-    let mut draft = Draft::new(text, &sections);
-    for edit in edits {
-        let site = sites.get(&edit.id).ok_or_else(|| EditError::NoEntry(edit.id.clone()))?;
-        for field in &edit.fields {
-            entry::apply(&mut draft, site, &edit.id, field)?;
-        }
+    if let Some(missing) = edits.iter().find(|edit| !sites.contains_key(&edit.id)) {
+        return Err(EditError::NoEntry(missing.id.clone()));
     }
+    let mut draft = Draft::new(text, &sections);
+    make(&mut draft, &sites, edits)?;
     if !draft.is_changed() {
         return Ok(text.to_owned());
     }
     stamp(&mut draft, &sections, now)?;
     Ok(draft.finish())
+}
+
+/// The text with its groups, its tag definitions and the `tags` of its artifacts as wanted. `now` (UTC) becomes
+/// `[collection].updated`, but only when something else has changed; what the text says already is left as it is, byte
+/// for byte, in whatever spelling.
+///
+/// The lists keep their form (`[[groups]]` tables or an inline array), the order of what does not move, comments,
+/// unknown keys, and groups that are members of groups. A removed entry takes the comments directly above it along; an
+/// emptied list loses its key. A colour or icon that is left out or empty in the text is the default of SkillMeat's
+/// reader. Entries that cannot be read stay, and so does a wanted one of the same name beside them: unwritten.
+///
+/// New tags for an artifact that has no entry (any more) are passed over, because its removal is another's decision.
+///
+/// # Errors
+///
+/// See [`EditError`]. All of it is done or nothing.
+pub fn edit_sections(text: &str, edits: &SectionEdits, now: NaiveDateTime) -> Result<String, EditError> {
+    let mut out = Cow::Borrowed(text);
+    if !edits.artifact_tags.is_empty() {
+        out = Cow::Owned(with_tags(text, &edits.artifact_tags)?);
+    }
+    let groups = edits.groups.as_ref().map(owned::Target::groups);
+    let tags = edits.tags.as_ref().map(owned::Target::tags);
+    for target in tags.iter().chain(&groups) {
+        out = Cow::Owned(owned::apply(&out, target)?);
+    }
+    if out == text {
+        return Ok(text.to_owned());
+    }
+    let sections = scan::sections(&out)?;
+    let mut draft = Draft::new(&out, &sections);
+    stamp(&mut draft, &sections, now)?;
+    Ok(draft.finish())
+}
+
+fn with_tags(text: &str, tags: &BTreeMap<ArtifactId, Vec<String>>) -> Result<String, EditError> {
+    let sections = scan::sections(text)?;
+    let sites = entry::locate(text, &sections, &tags.keys().collect())?;
+    let edit = |(id, tags): (&ArtifactId, &Vec<String>)| EntryEdit {
+        id: id.clone(),
+        fields: vec![FieldEdit::List(ListField::Tags, tags.clone())],
+    };
+    let edits: Vec<_> = tags.iter().map(edit).collect();
+    let mut draft = Draft::new(text, &sections);
+    make(&mut draft, &sites, &edits)?;
+    Ok(draft.finish())
+}
+
+/// Makes the edits whose entries there are.
+fn make(
+    draft: &mut Draft<'_>,
+    sites: &BTreeMap<ArtifactId, entry::Site>,
+    edits: &[EntryEdit],
+) -> Result<(), EditError> {
+    for edit in edits {
+        let Some(site) = sites.get(&edit.id) else { continue };
+        for field in &edit.fields {
+            entry::apply(draft, site, &edit.id, field)?;
+        }
+    }
+    Ok(())
 }
 
 /// Sets `[collection].updated`, if it is there: a manifest without it is one that SkillMeat cannot read.

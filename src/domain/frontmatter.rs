@@ -30,6 +30,7 @@
 
 mod compose;
 mod construct;
+mod edit;
 mod entry;
 mod lenient;
 mod lines;
@@ -40,6 +41,7 @@ mod strict;
 mod text;
 mod tools;
 
+pub use edit::{FrontmatterError, edit};
 pub use entry::entry_file;
 
 use std::ops::Range;

@@ -109,6 +109,20 @@ pub fn parse(text: Arc<[u8]>, previous: Option<&Parsed>) -> Result<Parsed, Probl
     Ok(Parsed { manifest: Arc::new(manifest), pieces: None, text })
 }
 
+/// The groups and tag definitions in a text that need not be a whole manifest: a manifest with nothing else in it, or
+/// `None` when the text is not TOML. Problems are not told.
+pub(super) fn read_lists(text: &str) -> Option<Manifest> {
+    let root = DeTable::parse(text).ok()?;
+    let (groups, tags) = sections::read_lists(root.get_ref(), &mut Notes::new(text));
+    Some(Manifest {
+        groups: groups.items,
+        groups_incomplete: groups.incomplete,
+        tag_definitions: tags.items,
+        tag_definitions_incomplete: tags.incomplete,
+        ..Manifest::default()
+    })
+}
+
 /// Where an artifact's files are, as the components below the collection directory joined by `/`, from a `path` as a
 /// manifest writes it.
 ///

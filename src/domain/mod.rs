@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod checkup;
 pub mod dirty;
 pub mod edit;
 pub mod fingerprint;

@@ -7,6 +7,7 @@
 //!
 //! What this module does not do: create its directory, touch SkillMeat's database, or interpret what it keeps.
 
+mod agreements;
 mod error;
 mod history;
 mod open;
@@ -19,6 +20,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, TransactionTrait, Value,
 };
 
+pub use agreements::{Agreement, KEPT_DIGESTS, KeptConflict};
 pub use error::{Result, StateError};
 pub use history::{KEPT_PER_COLLECTION, Kept};
 pub use records::ScanKey;

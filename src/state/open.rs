@@ -82,6 +82,8 @@ async fn connect(path: &Path) -> Result<DatabaseConnection> {
                 .foreign_keys(true)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "NORMAL")
+                // Otherwise in whatever directory for temporary files there is, which the sandbox closes.
+                .pragma("temp_store", "MEMORY")
                 .statement_cache_capacity(32)
         });
     Ok(Database::connect(options).await?)

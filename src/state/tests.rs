@@ -12,13 +12,13 @@ fn noon() -> NaiveDateTime {
     NaiveDate::from_ymd_opt(2026, 11, 21).unwrap().and_hms_opt(12, 0, 0).unwrap()
 }
 
-async fn open(dir: &TempDir) -> State {
+pub(super) async fn open(dir: &TempDir) -> State {
     let opened = State::open(dir.path(), noon()).await.unwrap();
     assert_eq!(opened.moved_aside, None);
     opened.state
 }
 
-async fn reopen(dir: &TempDir, state: State) -> State {
+pub(super) async fn reopen(dir: &TempDir, state: State) -> State {
     state.close().await.unwrap();
     open(dir).await
 }

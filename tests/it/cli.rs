@@ -225,3 +225,38 @@ fn an_answer_that_cannot_be_written_is_an_error() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.starts_with("error: "), "{ran:?}");
 }
+
+#[test]
+fn completions_and_manual_pages_are_what_their_readers_take() {
+    let home = Home::new();
+    let script = home.run(&["completions", "bash"]);
+    assert_eq!((script.code, script.err.as_str()), (Some(0), ""));
+    let file = home.dir.path().join("completions");
+    fs::write(&file, &script.out).unwrap();
+    checked_by("bash", &["-n".as_ref(), file.as_os_str()]);
+
+    let pages = home.dir.path().join("man");
+    let written = home.run(&["man", pages.to_str().unwrap()]);
+    assert_eq!((written.code, written.err.as_str()), (Some(0), ""));
+    for page in fs::read_dir(&pages).unwrap() {
+        let page = page.unwrap().path();
+        checked_by("groff", &["-man".as_ref(), "-ww".as_ref(), "-z".as_ref(), page.as_os_str()]);
+    }
+    let main = fs::read_to_string(pages.join("skillmeatd.1")).unwrap();
+    assert_eq!(home.run(&["man"]).out, main);
+}
+
+/// Runs a checker that says nothing about what is right; does without where there is none.
+fn checked_by(program: &str, args: &[&std::ffi::OsStr]) {
+    match Command::new(program).args(args).output() {
+        Ok(output) => {
+            let ran: Ran = output.into();
+            assert_eq!(
+                ran,
+                Ran { code: Some(0), out: String::new(), err: String::new() },
+                "{program} {args:?}"
+            );
+        }
+        Err(error) => eprintln!("NOT TESTED by {program}: {error}"),
+    }
+}

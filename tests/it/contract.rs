@@ -97,6 +97,11 @@ fn status_problems_and_sync_of_a_running_daemon() {
             "last_reconcile": reconcile,
             "collections": [{ "name": "string", "artifacts": "number", "doubt": "string" }],
             "halts": [halt], "problems": "number",
+            // Both depend on the kernel.
+            "sandbox": {
+                "enforced": "string", "detail": shape(&status["sandbox"]["detail"]),
+                "writable": shape(&status["sandbox"]["writable"]),
+            },
         })
     );
     let problems = asked(&home, &["problems", "--json"], 0);

@@ -2,6 +2,7 @@
 //!
 //! What these tests do not do: run launchd (its agent is parsed, no more), or install anything outside their own home.
 
+mod sandbox;
 mod systemd;
 
 use std::fs;

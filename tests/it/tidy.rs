@@ -34,7 +34,10 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("migration", &["db", "state"]),
     ("notify", &["fs"]),
     ("sd_notify", &["daemon"]),
+    ("landlock", &["daemon"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("anyhow", &["cli"]),
 ];
 

@@ -16,7 +16,11 @@ const ROWS: &str = "
     INSERT INTO confirmed_collections VALUES ('default', 1);
     INSERT INTO confirmed_artifacts VALUES ('default', 'skill:a');
     INSERT INTO manifest_history (collection, sha256, text, written_at_ms) VALUES ('default', 'h', x'00', 1);
-    INSERT INTO meta VALUES ('k', 'v');";
+    INSERT INTO meta VALUES ('k', 'v');
+    INSERT INTO agreements VALUES ('default', '{}');
+    INSERT INTO sections_seen (collection, section, digest) VALUES ('default', 'groups', 'd');
+    INSERT INTO agreed_tags VALUES ('default', 'skill:a', '[]');
+    INSERT INTO conflicts VALUES ('c1', 'default', '{}', 1);";
 
 #[tokio::test]
 async fn up_and_down_and_up_again_with_rows_in_every_table() {
@@ -31,12 +35,16 @@ async fn up_and_down_and_up_again_with_rows_in_every_table() {
         assert_eq!(
             tables,
             [
+                "agreed_tags",
+                "agreements",
                 "bases",
                 "confirmed_artifacts",
                 "confirmed_collections",
+                "conflicts",
                 "manifest_history",
                 "meta",
                 "scans",
+                "sections_seen",
                 "seaql_migrations",
                 "seen_artifacts",
                 "seen_collections"
@@ -54,6 +62,20 @@ async fn up_and_down_and_up_again_with_rows_in_every_table() {
         .await;
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+#[tokio::test]
+async fn the_agreements_come_and_go_beside_the_rows_of_the_first_schema() {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    StateMigrator::up(&db, Some(1)).await.unwrap();
+    db.execute_unprepared("INSERT INTO meta VALUES ('k', 'v')").await.unwrap();
+    StateMigrator::up(&db, None).await.unwrap();
+    db.execute_unprepared("INSERT INTO agreements VALUES ('default', '{}')").await.unwrap();
+    StateMigrator::down(&db, Some(1)).await.unwrap();
+    assert_eq!(texts(&db, "SELECT value FROM meta").await, ["v"]);
+    StateMigrator::up(&db, None).await.unwrap();
+    assert!(texts(&db, "SELECT payload FROM agreements").await.is_empty());
+    assert_eq!(texts(&db, "SELECT value FROM meta").await, ["v"]);
 }
 
 #[tokio::test]

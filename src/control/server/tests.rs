@@ -1,7 +1,12 @@
 //! Server and client together, over a real socket, with a daemon made of one closure.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use tokio::net::UnixStream;
+
 use super::super::client::{Client, ClientError};
-use super::super::protocol::{Problems, Resumed};
+use super::super::protocol::{Problems, Refusal, Resumed, VERSION};
 use super::*;
 use crate::domain::model::Problem;
 
@@ -15,7 +20,7 @@ fn serve_with(mut daemon: impl FnMut(Ask) + Send + 'static) -> Scene {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
     let (asks, mut questions) = mpsc::unbounded_channel();
-    tokio::spawn(serve(bind(&path).unwrap(), asks));
+    tokio::spawn(serve(bind(&path).unwrap(), router(asks)));
     tokio::spawn(async move {
         while let Some(question) = questions.recv().await {
             daemon(question);

@@ -1,8 +1,12 @@
 //! Getting at the cache: which database is this, may it be used, and who makes it when there is none.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use super::{Engine, Stop};
 use crate::config::DatabaseCreate;
@@ -89,11 +93,24 @@ impl Engine {
         })
     }
 
+    /// Run a program to its end. It is killed when the result is not waited for.
+    async fn output(&self, mut command: Command) -> io::Result<Output> {
+        let Some(elsewhere) = &self.programs else { return command.output().await };
+        // A set, because its tasks end with it.
+        let mut running = JoinSet::new();
+        running.spawn_on(async move { command.output().await }, elsewhere);
+        match running.join_next().await {
+            Some(Ok(output)) => output,
+            Some(Err(error)) => Err(io::Error::other(error)),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     /// The CLI's first command makes a good database; the web backend's first start does not
     /// (`skillmeat.cache.manager.CacheManager.initialize_cache` against `skillmeat.api.lifespan`).
     async fn ask_skillmeat(&self, program: PathBuf) -> Result<(), Stop> {
         tracing::info!(program = %program.display(), "asking SkillMeat to make the cache database");
-        let mut command = tokio::process::Command::new(&program);
+        let mut command = Command::new(&program);
         command.arg("list").env("HOME", &self.paths.home).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let failed = |why: String| {
@@ -102,7 +119,7 @@ impl Engine {
                 format!("`{} list` was to make the cache database, but {why}", program.display()),
             )
         };
-        let output = tokio::time::timeout(SKILLMEAT_PATIENCE, command.output())
+        let output = tokio::time::timeout(SKILLMEAT_PATIENCE, self.output(command))
             .await
             .map_err(|_| failed(format!("did not end within {} s", SKILLMEAT_PATIENCE.as_secs())))?
             .map_err(|error| failed(format!("could not be started: {error}")))?;

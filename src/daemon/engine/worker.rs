@@ -1,16 +1,20 @@
-//! The thread the engine works on.
+//! The threads the engine works on.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Engine, Findings};
+use super::{Engine, EngineError, Findings};
 use crate::config::Config;
+use crate::control::protocol::Sandbox;
+use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::ArtifactId;
+use crate::paths::Paths;
 
 enum Job {
     Reconcile { revision: u64, scope: ScanScope, all_rows: bool },
@@ -22,6 +26,8 @@ enum Job {
 /// What comes back.
 #[derive(Debug)]
 pub(in crate::daemon) enum Answer {
+    /// A thread has begun to work under these restrictions.
+    Confined(Sandbox),
     /// A reconcile is done.
     Reconciled { revision: u64, findings: Box<Findings>, look_again: Option<Instant> },
     /// The cache's change counter was looked at.
@@ -31,9 +37,9 @@ pub(in crate::daemon) enum Answer {
 }
 
 /// Tells of a panic when it is dropped by one.
-struct Bell<F: Fn(Answer)>(F);
+struct Bell<'d, D: Fn(Answer)>(&'d D);
 
-impl<F: Fn(Answer)> Drop for Bell<F> {
+impl<D: Fn(Answer)> Drop for Bell<'_, D> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             (self.0)(Answer::Died);
@@ -41,33 +47,62 @@ impl<F: Fn(Answer)> Drop for Bell<F> {
     }
 }
 
-/// Owns the engine's thread. Dropping it lets the job in hand finish.
+/// Why there is no worker.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::daemon) enum StartError {
+    /// The engine cannot be had.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The system has no more threads for us.
+    #[error(transparent)]
+    Thread(#[from] io::Error),
+}
+
+/// Owns the engine's threads. Dropping it lets the job in hand finish.
+///
+/// There are two: one that works, restricted to the places it has to write in ([`sandbox`]), and its host, which is not
+/// restricted and only waits for it. When the places change, the worker ends, and the host starts another for the rest.
 #[derive(Debug)]
 pub(in crate::daemon) struct Worker {
     jobs: Option<mpsc::UnboundedSender<Job>>,
     abandon: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    host: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Start the thread; answers go to `deliver`.
-    pub(in crate::daemon) fn start(
-        engine: Engine,
+    /// Start the threads and open the engine; answers go to `deliver`. Programs are run by the calling task's runtime.
+    pub(in crate::daemon) async fn start(
+        paths: Paths,
+        config: Config,
         deliver: impl Fn(Answer) + Send + 'static,
-    ) -> io::Result<Self> {
-        let (jobs, mut inbox) = mpsc::unbounded_channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    ) -> Result<Self, StartError> {
+        let (jobs, inbox) = mpsc::unbounded_channel();
         let (abandon, abandoned) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("worker".into()).spawn(move || {
-            let bell = Bell(deliver);
-            runtime.block_on(async {
-                tokio::select! {
-                    () = work(engine, &mut inbox, &bell.0) => {}
-                    Ok(()) = abandoned => {}
-                }
-            });
+        let (opened, result) = oneshot::channel();
+        let mut seat = Seat {
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            programs: Handle::current(),
+            confined: config.sandbox.enabled,
+            engine: None,
+            opening: Some((config, opened)),
+            paths,
+            inbox,
+            abandoned,
+            left: None,
+            deliver,
+        };
+        let host = std::thread::Builder::new().name("worker-host".into()).spawn(move || {
+            while let Some(next) = seat.occupy() {
+                seat = next;
+            }
         })?;
-        Ok(Self { jobs: Some(jobs), abandon: Some(abandon), thread: Some(thread) })
+        let worker = Self { jobs: Some(jobs), abandon: Some(abandon), host: Some(host) };
+        match result.await {
+            Ok(opened) => opened?,
+            // It has panicked, and has said so; or there was no thread.
+            Err(_) => return Err(io::Error::other("the worker has ended before it began").into()),
+        }
+        Ok(worker)
     }
 
     /// Give up the job in hand at the next point where nothing is half done: between two transactions, or while waiting
@@ -101,21 +136,106 @@ impl Worker {
     }
 }
 
-async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deliver: &impl Fn(Answer)) {
-    while let Some(job) = inbox.recv().await {
-        match job {
-            Job::Reconcile { revision, scope, all_rows } => {
-                let findings = Box::new(engine.reconcile(&scope, all_rows).await);
-                engine.persist_bases().await;
-                deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
-                engine.persist().await;
+/// Everything one thread of the worker takes over from the one before.
+struct Seat<D> {
+    /// Not one a thread: the databases' tasks outlive threads.
+    runtime: Runtime,
+    /// Where programs are run.
+    programs: Handle,
+    paths: Paths,
+    /// Whether the thread is to be restricted.
+    confined: bool,
+    engine: Option<Engine>,
+    /// How to open the engine, and who waits for that.
+    opening: Option<(Config, oneshot::Sender<Result<(), EngineError>>)>,
+    inbox: mpsc::UnboundedReceiver<Job>,
+    abandoned: oneshot::Receiver<()>,
+    /// The job that the thread before could not do.
+    left: Option<Job>,
+    deliver: D,
+}
+
+impl<D: Fn(Answer) + Send + 'static> Seat<D> {
+    /// One thread's life; what is left to do by another.
+    fn occupy(self) -> Option<Self> {
+        let thread = std::thread::Builder::new().name("worker".into()).spawn(move || self.work());
+        match thread {
+            // A panic has been told already.
+            Ok(thread) => thread.join().ok().flatten(),
+            Err(error) => {
+                tracing::error!(%error, "the worker cannot be started");
+                None
             }
-            Job::CheckCache => deliver(Answer::CacheChecked { changed: engine.cache_changed().await }),
-            Job::Configure(config) => engine.configure(*config),
-            Job::Confirm { collection, artifacts } => {
-                if let Err(error) = engine.confirm(collection, artifacts).await {
-                    tracing::warn!(%error, "the confirmation counts, but only until the daemon ends");
-                }
+        }
+    }
+
+    fn work(mut self) -> Option<Self> {
+        let bell = Bell(&self.deliver);
+        let places = self.confined.then(|| Places::of(&self.paths));
+        let enforcement = match &places {
+            Some(places) => sandbox::enforce(places, &self.paths.home),
+            None => Enforcement::None("switched off (sandbox.enabled = false)".to_owned()),
+        };
+        (self.deliver)(Answer::Confined(enforcement.told()));
+        let places = places.filter(|_| !matches!(enforcement, Enforcement::None(_)));
+        if let Some((config, told)) = self.opening.take() {
+            let opened = self.runtime.block_on(Engine::open(self.paths.clone(), config));
+            let result =
+                opened.map(|engine| self.engine = Some(engine.running_programs_on(self.programs.clone())));
+            let _ = told.send(result); // whoever has asked is gone: there will be no jobs
+        }
+        let mut engine = self.engine.take()?;
+        let mut left = self.left.take();
+        let next = self.runtime.block_on(async {
+            tokio::select! {
+                next = async {
+                    loop {
+                        let job = match left.take() {
+                            Some(job) => job,
+                            None => self.inbox.recv().await?,
+                        };
+                        if matches!(job, Job::Reconcile { .. })
+                            && places.as_ref().is_some_and(|places| *places != Places::of(&self.paths))
+                        {
+                            tracing::debug!("the places to write in are others now");
+                            return Some(Left { job: Some(job), confined: true });
+                        }
+                        if let Job::Configure(config) = &job && config.sandbox.enabled != self.confined {
+                            return Some(Left { confined: config.sandbox.enabled, job: Some(job) });
+                        }
+                        perform(&mut engine, job, &self.deliver).await;
+                    }
+                } => next,
+                Ok(()) = &mut self.abandoned => None,
+            }
+        })?;
+        drop(bell);
+        self.engine = Some(engine);
+        self.left = next.job;
+        self.confined = next.confined;
+        Some(self)
+    }
+}
+
+/// What a thread leaves to the next.
+struct Left {
+    job: Option<Job>,
+    confined: bool,
+}
+
+async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
+    match job {
+        Job::Reconcile { revision, scope, all_rows } => {
+            let findings = Box::new(engine.reconcile(&scope, all_rows).await);
+            engine.persist_bases().await;
+            deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
+            engine.persist().await;
+        }
+        Job::CheckCache => deliver(Answer::CacheChecked { changed: engine.cache_changed().await }),
+        Job::Configure(config) => engine.configure(*config),
+        Job::Confirm { collection, artifacts } => {
+            if let Err(error) = engine.confirm(collection, artifacts).await {
+                tracing::warn!(%error, "the confirmation counts, but only until the daemon ends");
             }
         }
     }
@@ -124,8 +244,8 @@ async fn work(mut engine: Engine, inbox: &mut mpsc::UnboundedReceiver<Job>, deli
 impl Drop for Worker {
     fn drop(&mut self) {
         self.jobs = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the worker has panicked");
+        if self.host.take().is_some_and(|host| host.join().is_err()) {
+            tracing::error!("the worker's host has panicked");
         }
     }
 }
@@ -139,7 +259,8 @@ mod tests {
         for (panics, expected) in [(true, 1), (false, 0)] {
             let (told, heard) = std::sync::mpsc::channel();
             let thread = std::thread::spawn(move || {
-                let _bell = Bell(move |answer| told.send(answer).unwrap());
+                let deliver = |answer| told.send(answer).unwrap();
+                let _bell = Bell(&deliver);
                 assert!(!panics, "on purpose");
             });
             assert_eq!(thread.join().is_err(), panics);

@@ -1,6 +1,7 @@
 //! On real files, with a second SQLite (rusqlite) as the neighbour.
 
 mod applying;
+mod aside;
 mod loading;
 mod neighbours;
 mod opening;

@@ -1,4 +1,5 @@
 mod laws;
+mod lists;
 
 use super::*;
 use crate::domain::model::Kind;

@@ -10,6 +10,7 @@ use super::scan::{Token, newline, token};
 pub(super) enum NewValue<'v> {
     Text(&'v str),
     List(&'v [String]),
+    Integer(i64),
     EmptyTable,
 }
 
@@ -27,6 +28,7 @@ impl NewValue<'_> {
     pub(super) fn render(self, style: Style<'_>) -> String {
         match (self, style.indent) {
             (Self::Text(text), _) => basic_string(text),
+            (Self::Integer(number), _) => number.to_string(),
             (Self::EmptyTable, _) => "{}".to_owned(),
             (Self::List([]), _) => "[]".to_owned(),
             (Self::List(list), None) => {

@@ -32,11 +32,13 @@ pub(super) fn read(root: &DeTable<'_>, notes: &mut Notes<'_>) -> Option<Sections
     if let Some(servers) = root.get("mcp_servers") {
         check_servers(servers, notes);
     }
-    Some(Sections {
-        name,
-        groups: list(root, "groups", notes, group),
-        tag_definitions: list(root, "tag_definitions", notes, tag_definition),
-    })
+    let (groups, tag_definitions) = read_lists(root, notes);
+    Some(Sections { name, groups, tag_definitions })
+}
+
+/// Read `groups` and `tag_definitions` alone.
+pub(super) fn read_lists(root: &DeTable<'_>, notes: &mut Notes<'_>) -> (List<Group>, List<TagDefinition>) {
+    (list(root, "groups", notes, group), list(root, "tag_definitions", notes, tag_definition))
 }
 
 fn head(table: &DeTable<'_>, at: usize, notes: &mut Notes<'_>) -> String {

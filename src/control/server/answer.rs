@@ -1,0 +1,64 @@
+//! From a request's body to a value, and from a value or a refusal to a response (RFC 9457 for refusals).
+//!
+//! What this module does not do: know any path.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::control::protocol::{Refusal, VERSION};
+
+/// Longest request body, in bytes.
+pub(super) const BODY_MAX: usize = 1 << 20;
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The body, as JSON of this shape.
+///
+/// # Errors
+/// With 413 when it is too large, 408 when it is too slow, and 422 when it is not understood.
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    let too_large = || Refusal::new(413, "request too large", format!("a body has at most {BODY_MAX} bytes"));
+    if hyper::body::Body::size_hint(request.body()).lower() > BODY_MAX as u64 {
+        return Err(too_large()); // announced: there is no need to wait for it
+    }
+    let body = tokio::time::timeout(PATIENCE, axum::body::to_bytes(request.into_body(), BODY_MAX));
+    let bytes = body
+        .await
+        .map_err(|_| Refusal::new(408, "request too slow", "the body did not arrive in time"))?
+        .map_err(|_| too_large())?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::new(422, "body not understood", error.to_string()))
+}
+
+/// There is nothing at this path.
+pub(super) async fn unknown() -> Response {
+    refuse(Refusal::new(404, "no such path", format!("this daemon serves /v{VERSION}/status and others")))
+}
+
+/// There is something at this path, but not for this method.
+pub(super) async fn not_allowed() -> Response {
+    refuse(Refusal::new(405, "method not allowed", "read with GET, act with POST"))
+}
+
+/// The response that says this.
+pub(super) fn answer<T: Serialize>(answer: Result<T, Refusal>) -> Response {
+    match answer {
+        Ok(body) => Json(body).into_response(),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+/// The response that refuses.
+pub(super) fn refuse(refusal: Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Json(refusal)).into_response();
+    let problem = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, problem);
+    response
+}

@@ -1,0 +1,44 @@
+//! The way from a request to the daemon's loop and back.
+//!
+//! What this module does not do: know what is asked.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::control::Ask;
+use crate::control::protocol::Refusal;
+
+/// How long the daemon has to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where questions go; the state of every route that asks one.
+#[derive(Clone)]
+pub(super) struct Asks(mpsc::UnboundedSender<Ask>);
+
+impl Asks {
+    pub(super) fn new(asks: mpsc::UnboundedSender<Ask>) -> Self {
+        Self(asks)
+    }
+
+    /// Ask, and wait for the answer.
+    ///
+    /// # Errors
+    /// With 503 when the daemon is about to end, with 504 when it does not answer.
+    pub(super) async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Ask,
+    ) -> Result<T, Refusal> {
+        let (sender, answer) = oneshot::channel();
+        let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
+        self.0.send(question(sender)).map_err(|_| stopping())?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.map_err(|_| stopping()),
+            Err(_) => Err(Refusal::new(
+                504,
+                "no answer in time",
+                "the daemon is busy; see its log for what it is at",
+            )),
+        }
+    }
+}
