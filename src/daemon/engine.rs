@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use chrono::Utc;
@@ -22,11 +21,10 @@ use crate::domain::plan::{self, Decision};
 use crate::domain::reactor::Setback;
 use crate::domain::removal::{self, Absences, Memory};
 use crate::domain::rows::Scope;
-use crate::fs::artifact::Frontmatter;
 use crate::fs::scan::{ScanError, Scanned, Scanner};
 use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
-use crate::state::{ScanKey, State, StateError};
+use crate::state::{State, StateError};
 
 mod database;
 mod follow;
@@ -60,7 +58,7 @@ pub struct Engine {
     database: Database,
     absences: Absences,
     memory: Memory,
-    /// What each artifact's frontmatter said when it was last followed.
+    /// Of what each artifact's frontmatter said when it was last followed. The text is in our own state.
     bases: Bases,
     /// Problems that belong to us rather than to the last scan: a damaged state database that was set aside.
     notices: Vec<Problem>,
@@ -73,7 +71,8 @@ pub struct Engine {
     unsaved: Unsaved,
 }
 
-type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
+/// By collection directory and artifact.
+type Bases = BTreeMap<String, BTreeMap<ArtifactId, follow::Base>>;
 
 #[derive(Debug, Default)]
 struct Decided {
@@ -120,7 +119,8 @@ impl Engine {
             Problem::new(aside.path.display().to_string(), message)
         });
         let state = opened.state;
-        let scans: BTreeMap<ScanKey, CachedArtifact> = state.scans().await.map_err(failed)?;
+        let mut scanner = Scanner::new(paths.root.clone(), Vec::new());
+        state.scans(|_, row: CachedArtifact| scanner.recall(row)).await.map_err(failed)?;
         let bases = follow::load(&state).await.map_err(failed)?;
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
@@ -128,7 +128,7 @@ impl Engine {
             due: BTreeSet::new(),
         };
         Ok(Self {
-            scanner: Scanner::new(paths.root.clone(), scans.into_values().collect()),
+            scanner,
             paths,
             config,
             state,

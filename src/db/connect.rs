@@ -106,6 +106,8 @@ impl Pinned {
                     .pragma("synchronous", "NORMAL")
                     .pragma("mmap_size", "0")
                     .pragma("temp_store", "MEMORY")
+                    // Kibibytes: a quarter of SQLite's own. The kernel has the pages too.
+                    .pragma("cache_size", "-512")
                     // Multi-row inserts are big statements; keep few.
                     .statement_cache_capacity(16)
                     .row_buffer_size(512)

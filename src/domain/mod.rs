@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod checkup;
+pub mod compact;
 pub mod dirty;
 pub mod edit;
 pub mod fingerprint;

@@ -179,11 +179,7 @@ impl From<&Group> for GroupValue {
 
 impl From<&TagDefinition> for TagValue {
     fn from(tag: &TagDefinition) -> Self {
-        Self {
-            name: tag.name.clone(),
-            color: tag.color.clone(),
-            description: Some(tag.description.clone()),
-        }
+        Self { name: tag.name.clone(), color: tag.color.clone(), description: Some(tag.description.clone()) }
     }
 }
 

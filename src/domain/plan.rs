@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::mapping;
-use super::model::{Artifact, ArtifactId, Desired, Problem, Row};
+use super::model::{Artifact, ArtifactId, Desired, Entry, Problem, Row};
 use super::removal::{self, Halt, Memory};
 use super::rows::{Actual, DEFAULT_COLLECTION, DbTag, Scope};
 use super::tags;
@@ -128,7 +128,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     let desired = &*removal::released(desired, memory);
     let directories = desired.collections.keys().cloned().collect();
     let mapping = mapping::map(&directories, &actual.collections);
-    let (winners, mut problems) = winners(desired);
+    let (winners, mut problems) = winners(desired, scope);
     for (directory, rows) in &mapping.disputed {
         problems.push(Problem::new(
             format!("collections/{directory}"),
@@ -141,7 +141,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
 
     let in_scope = |id: &ArtifactId| scope.contains(id);
     let mut plan = Plan {
-        sentinel: !actual.sentinel && !winners.is_empty(),
+        sentinel: !actual.sentinel && desired.collections.values().any(|c| !c.artifacts.is_empty()),
         default_collection: !actual.collections.contains_key(DEFAULT_COLLECTION),
         ..Plan::default()
     };
@@ -151,19 +151,20 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     let by_name: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.name.as_str(), tag)).collect();
     let by_id: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.id.as_str(), tag)).collect();
 
-    for (id, (_, artifact)) in winners.iter().filter(|(id, _)| in_scope(id)) {
+    for (id, (_, artifact)) in &winners {
+        let entry = artifact.entry.unpack();
         if !actual.artifacts.contains_key(id) {
             plan.new_artifacts.push(NewArtifact {
                 id: (*id).clone(),
-                source: artifact.entry.upstream.clone(),
-                deployed_version: artifact.entry.metadata.version.clone(),
+                source: entry.upstream.clone(),
+                deployed_version: entry.metadata.version.clone(),
             });
         }
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, artifact);
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, &entry, artifact);
 
         let mut wanted = BTreeSet::new();
         let assigned = actual.artifact_tags.get(*id);
-        for tag in tags::rows(&artifact.entry.metadata.tags) {
+        for tag in tags::rows(&entry.metadata.tags) {
             // By slug, else by exact name: a tag made on the web may have a slug of its own.
             let row = by_slug
                 .get(tag.slug.as_str())
@@ -193,8 +194,8 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     for (directory, collection) in &desired.collections {
         match mapping.by_directory.get(directory) {
             Some(row) if row != DEFAULT_COLLECTION => {
-                for artifact in collection.artifacts.values().filter(|a| in_scope(&a.entry.id)) {
-                    upsert(&mut plan, actual, row, artifact);
+                for (_, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
+                    upsert(&mut plan, actual, row, &artifact.entry.unpack(), artifact);
                 }
             }
             _ => {}
@@ -215,8 +216,19 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     Decision { plan, absent, halts, problems }
 }
 
-/// The artifact that stands for each id: the active collection's, else that of the first directory in alphabetical order.
-fn winners(desired: &Desired) -> (BTreeMap<&ArtifactId, (&str, &Artifact)>, Vec<Problem>) {
+/// The artifact that stands for each id in scope: the active collection's, else that of the first directory in
+/// alphabetical order. The problems are of all, whatever the scope.
+fn winners<'d>(
+    desired: &'d Desired,
+    scope: &Scope,
+) -> (BTreeMap<&'d ArtifactId, (&'d str, &'d Artifact)>, Vec<Problem>) {
+    // Nobody to win against: then a small scope costs nothing that grows with the collection.
+    if let (Scope::Artifacts(ids), Some((directory, collection)), 1) =
+        (scope, desired.collections.first_key_value(), desired.collections.len())
+    {
+        let named = ids.iter().filter_map(|id| collection.artifacts.get_key_value(id));
+        return (named.map(|(id, artifact)| (id, (directory.as_str(), artifact))).collect(), Vec::new());
+    }
     let mut winners: BTreeMap<&ArtifactId, (&str, &Artifact)> = BTreeMap::new();
     let mut problems = Vec::new();
     let active_first = desired
@@ -237,12 +249,13 @@ fn winners(desired: &Desired) -> (BTreeMap<&ArtifactId, (&str, &Artifact)>, Vec<
             }
         }
     }
+    winners.retain(|id, _| scope.contains(id));
     (winners, problems)
 }
 
-fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, artifact: &Artifact) {
-    let id = &artifact.entry.id;
-    let row = Row::new(&artifact.entry, artifact.fingerprint.as_deref());
+fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, entry: &Entry, artifact: &Artifact) {
+    let id = &entry.id;
+    let row = Row::new(entry, artifact.fingerprint.as_deref());
     let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
     if !current.is_some_and(|current| current.sound && current.synced && current.row == row) {
         plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row });

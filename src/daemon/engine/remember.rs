@@ -6,6 +6,7 @@
 //! sight, so nobody is answered before they are down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::Utc;
 
@@ -15,6 +16,7 @@ use crate::domain::model::{ArtifactId, Desired};
 use crate::domain::plan::Decision;
 use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
+use crate::fs::artifact::Frontmatter;
 use crate::fs::stat_cache::{CacheKey, CachedArtifact};
 use crate::state::ScanKey;
 
@@ -22,7 +24,7 @@ use crate::state::ScanKey;
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
     /// Frontmatter that was followed.
-    pub(super) bases: BTreeSet<(String, ArtifactId)>,
+    pub(super) bases: BTreeMap<(String, ArtifactId), Arc<Frontmatter>>,
     /// Directories whose entries are not the ones that were last written down.
     seen: BTreeSet<String>,
     /// Directories of which fewer removals are confirmed than were written down.
@@ -81,10 +83,11 @@ impl Engine {
         if bases.is_empty() {
             return;
         }
-        let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
-        let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
+        let changes: BTreeMap<_, _> =
+            bases.iter().map(|(key, base)| (key.clone(), Some(&base.extracted.metadata))).collect();
         if let Err(error) = self.state.save_bases(&changes).await {
             tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
+            self.unsaved.bases = bases; // tried again the next time
         }
     }
 
