@@ -2,15 +2,50 @@
 //!
 //! A connection in WAL mode holds a shared lock on the database file for as long as it is open
 //! (`pagerOpenWal`, `sqlite3PagerSharedLock`), and Linux lists all locks of a kind that SQLite takes in `/proc/locks`
-//! (proc_locks(5)). Asking costs tens of microseconds and touches neither the file nor its locks; opening and closing
-//! the file to ask by fcntl(2) would drop the locks of this process.
+//! (proc_locks(5)). Asking touches neither the file nor its locks; opening and closing the file to ask by fcntl(2) would
+//! drop the locks of this process. But the kernel stops everybody's taking of locks for the list (`locks_start`), and
+//! that takes it 10 to 30 ms of waiting: so it is asked during a long write only, beside the work, and not often.
 //!
 //! What this module does not do: see who sits in another pid namespace, or on another machine. Where it cannot tell it
 //! says that somebody is there, which costs speed and nothing else.
 
+use std::time::{Duration, Instant};
+
+use super::connect::FileId;
+
+/// How long an answer is believed.
+const STALE: Duration = Duration::from_millis(100);
+
+/// What is known of others; that they are there, as long as nobody has looked.
+#[derive(Debug, Default)]
+pub(super) struct Company {
+    alone: bool,
+    asked_at: Option<Instant>,
+}
+
+impl Company {
+    /// Whether somebody has to be reckoned with.
+    pub(super) fn is_there(&self) -> bool {
+        !self.alone
+    }
+
+    /// Look again, if the last look was a while ago. Blocks nothing but a thread of its own.
+    pub(super) async fn look(&mut self, file: Option<FileId>) {
+        if self.asked_at.is_some_and(|asked| asked.elapsed() < STALE) {
+            return;
+        }
+        let others = match file {
+            Some(file) => tokio::task::spawn_blocking(move || has_others(file.ino)).await.unwrap_or(true),
+            None => true,
+        };
+        self.asked_at = Some(Instant::now());
+        self.alone = !others;
+    }
+}
+
 /// Whether anybody but this process has a lock on the file with this inode number. Two files of one number on two
 /// devices are taken for one: the numbers of devices are not always the same in `stat(2)` and in the list.
-pub(super) fn has_others(inode: u64) -> bool {
+fn has_others(inode: u64) -> bool {
     std::fs::read_to_string("/proc/locks").map_or(true, |locks| others(&locks, inode, std::process::id()))
 }
 

@@ -21,10 +21,11 @@ use tokio::time::{Instant, sleep};
 
 use super::apply::{Names, Writer};
 use super::changes::{Versions, versions};
+use super::company::Company;
 use super::connect::LOCK_RETRY;
 use super::error::{DbError, Result};
 use super::load::load;
-use super::{Cache, Capabilities, company};
+use super::{Cache, Capabilities};
 use crate::domain::model::ArtifactId;
 use crate::domain::plan::Plan;
 use crate::domain::rows::{Actual, Scope};
@@ -33,7 +34,7 @@ use crate::domain::rows::{Actual, Scope};
 pub const BATCH: usize = 1_000;
 
 /// Most rows a transaction while somebody has; about a millisecond of write lock.
-const COMPANY_BATCH: usize = 50;
+pub(super) const COMPANY_BATCH: usize = 50;
 
 /// Most artifacts whose rows are planned for and written under one lock.
 const COMPANY_ARTIFACTS: usize = 25;
@@ -106,6 +107,7 @@ impl Cache {
         let deadline = Instant::now() + self.patience;
         let mut applied = Applied::default();
         let mut work = self.plan_for(scope, deadline, decide, &mut applied).await?;
+        let mut company = Company::default();
         while !work.plan.is_empty() {
             let txn = self.connection()?.write(deadline, &mut applied.busy_retries).await?;
             let held = Instant::now();
@@ -120,10 +122,15 @@ impl Cache {
                 work = self.plan_for(scope, deadline, decide, &mut applied).await?;
                 continue;
             }
-            let company = self.has_company(&applied);
-            let batch = take_batch(&mut work.plan, if company { COMPANY_BATCH } else { BATCH });
-            self.write(txn, batch, &mut work.names, now, &mut applied).await?;
-            if company && !work.plan.is_empty() {
+            let batch = take_batch(&mut work.plan, if company.is_there() { COMPANY_BATCH } else { BATCH });
+            let written = self.write(txn, batch, &mut work.names, now, &mut applied);
+            if work.plan.is_empty() {
+                written.await?;
+                break;
+            }
+            let (written, ()) = tokio::join!(written, company.look(self.file()));
+            written?;
+            if company.is_there() || applied.busy_retries > 0 {
                 sleep(BREATH.max(held.elapsed() * 2)).await;
             }
         }
@@ -195,13 +202,6 @@ impl Cache {
         applied.rows += rows;
         applied.removed.extend(removed);
         Ok(())
-    }
-
-    /// Whether somebody else may be waiting for the lock.
-    fn has_company(&self, applied: &Applied) -> bool {
-        applied.busy_retries > 0
-            || applied.replans > 0
-            || self.file().is_none_or(|file| company::has_others(file.ino))
     }
 
     /// Makes a plan from what is there now.

@@ -128,6 +128,14 @@ pub(crate) fn texts(peer: &Connection, sql: &str) -> Vec<String> {
     rows.map(|text| text.unwrap().unwrap_or_else(|| "NULL".to_owned())).collect()
 }
 
+/// Whether so many rows are a number of whole transactions: the first is small, because somebody might be there, and the
+/// others large, because nobody is.
+pub(crate) fn is_whole(rows: usize) -> bool {
+    let small = super::sync::COMPANY_BATCH;
+    let large = if cfg!(target_os = "linux") { BATCH } else { small };
+    rows == 0 || (rows >= small && (rows - small) % large == 0)
+}
+
 pub(crate) fn number(peer: &Connection, sql: &str) -> i64 {
     peer.query_row(sql, [], |row| row.get(0)).unwrap()
 }
