@@ -1,6 +1,8 @@
-//! One changed field of one entry in a manifest of 1,000 and 5,000: the edit alone, and with the write to disk.
+//! One changed field of one entry in a manifest of 1,000 and 5,000, and one changed group beside 50 groups and 100 tag
+//! definitions: the edit alone, and with the write to disk.
 //!
-//! `first` and `last` are the entry's place: entries are searched from the end.
+//! `first` and `last` are the entry's place: entries are searched from the end. `all lists` writes every group and
+//! definition into a manifest that has none yet; `one member` adds one to one group of a manifest that has them all.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to report")]
 
@@ -10,8 +12,9 @@ use std::hint::black_box;
 
 use chrono::NaiveDateTime;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use skillmeatd::domain::edit::{EntryEdit, FieldEdit, TextField, edit};
+use skillmeatd::domain::edit::{EntryEdit, FieldEdit, TextField, edit, edit_sections};
 use skillmeatd::domain::model::{ArtifactId, Kind};
+use skillmeatd::domain::owned::{GroupValue, Groups, SectionEdits, TagValue};
 use skillmeatd::fs::write::rewrite;
 
 /// A manifest as SkillMeat writes it, with about 700 bytes per entry.
@@ -40,6 +43,34 @@ fn one_title(n: usize, title: &str) -> Vec<EntryEdit> {
     vec![EntryEdit { id, fields: vec![FieldEdit::Text(TextField::Title, Some(title.to_owned()))] }]
 }
 
+/// 50 groups of ten members and 100 definitions, as the database has them.
+fn lists() -> SectionEdits {
+    let group = |n: usize| GroupValue {
+        description: format!("What group {n} is for"),
+        color: "slate".into(),
+        icon: "layers".into(),
+        position: i64::try_from(n).unwrap(),
+        members: (0..10).map(|member| format!("skill:artifact-{:05}", n * 10 + member)).collect(),
+        ..GroupValue::default()
+    };
+    let names: Vec<String> = (0..50).map(|n| format!("Group {n}")).collect();
+    let by_name = names.iter().cloned().zip((0..50).map(group)).collect();
+    let tag = |n: usize| TagValue { name: format!("Tag {n}"), color: "#112233".into(), description: None };
+    SectionEdits {
+        groups: Some(Groups { by_name, order: names }),
+        tags: Some((0..100).map(|n| (format!("tag-{n}"), tag(n))).collect()),
+        ..SectionEdits::default()
+    }
+}
+
+/// The same with one more member in a group.
+fn one_member_more(round: u64) -> SectionEdits {
+    let mut edits = lists();
+    let group = edits.groups.as_mut().and_then(|groups| groups.by_name.get_mut("Group 25")).unwrap();
+    group.members.push(format!("skill:more-{round}"));
+    edits
+}
+
 fn benches(c: &mut Criterion) {
     let now = NaiveDateTime::default();
     for entries in [1_000, 5_000] {
@@ -50,6 +81,15 @@ fn benches(c: &mut Criterion) {
                 b.iter(|| edit(black_box(&text), &edits, now).unwrap());
             });
         }
+        let all = lists();
+        c.bench_function(&format!("edit/all lists, {entries} artifacts"), |b| {
+            b.iter(|| edit_sections(black_box(&text), &all, now).unwrap());
+        });
+        let with_lists = edit_sections(&text, &all, now).unwrap();
+        let one = one_member_more(0);
+        c.bench_function(&format!("edit/one member, {entries} artifacts"), |b| {
+            b.iter(|| edit_sections(black_box(&with_lists), &one, now).unwrap());
+        });
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("collection.toml");
         std::fs::write(&path, &text).unwrap();
@@ -59,6 +99,15 @@ fn benches(c: &mut Criterion) {
                 round += 1;
                 let edits = one_title(entries - 1, &round.to_string());
                 let mut patch = |text: &str| Ok::<_, Infallible>(edit(text, &edits, now).unwrap());
+                rewrite(&path, &mut patch, &mut |_| {}).unwrap()
+            });
+        });
+        std::fs::write(&path, &with_lists).unwrap();
+        c.bench_function(&format!("write back one member, {entries} artifacts"), |b| {
+            b.iter(|| {
+                round += 1;
+                let edits = one_member_more(round);
+                let mut patch = |text: &str| Ok::<_, Infallible>(edit_sections(text, &edits, now).unwrap());
                 rewrite(&path, &mut patch, &mut |_| {}).unwrap()
             });
         });

@@ -13,7 +13,8 @@
 //! * [`fs`]: the file side: watching, reading, replacing.
 //! * [`control`]: questions to the running daemon, over a Unix socket.
 //! * [`daemon`]: what joins the files and the database, and runs.
-//! * [`service`]: the files that make systemd or launchd run the daemon.
+//! * [`service`]: the daemon as a service under systemd or launchd: its files, and the steps to it and away from it.
+//! * [`doctor`]: measures what a checkup judges.
 //! * [`cli`]: the command line; the only part that prints answers and chooses exit codes.
 //!
 //! # Which way data flows
@@ -25,15 +26,19 @@
 //! From entry file to manifest: a field that was edited by hand in an artifact's frontmatter becomes an edit of
 //! `collection.toml`, which replaces the file at once and whole, and goes on to the row from there.
 //!
-//! From database to files there is no way yet: a foreign commit leads to a comparison, and what the files say is
-//! put right in the rows. Groups and tag definitions are read from manifests and not carried anywhere.
+//! From database to files: a foreign commit leads at once to an exchange of what the database owns. Its groups and tags
+//! and the manifests' are merged with what both last agreed on; the result goes into the manifests, then into the rows,
+//! and then it is what both agree on. An edit of these sections by hand takes the same way to the rows. Then the rows of
+//! artifacts are compared; tags that somebody has assigned in the database alone go into the entry before the row is made
+//! equal to it.
 //!
 //! The same comparison runs at the start, on a hint, after lost events, when asked, and on a slow timer, so
 //! an event that never came costs time and nothing else.
 //!
 //! # What always holds
 //!
-//! 1. *It converges.* When files and database are left alone, each mirrored row is a function of the files.
+//! 1. *It converges.* When files and database are left alone, each mirrored row is a function of the files, and the
+//!    groups and tag definitions of a manifest are those of the database.
 //! 2. *It loses nothing.* A file has its old or its new content at every instant, whatever crashes. A change
 //!    made by anybody else survives ours.
 //! 3. *A problem is not an absence.* What cannot be read removes nothing. The last good state stays and the
@@ -53,7 +58,8 @@
 //! | `control` | `domain`, `paths` |
 //! | `observe` | `config` |
 //! | `service` | `domain`, `paths`, `config` |
-//! | `daemon` | everything but `service` and `cli` |
+//! | `daemon` | everything but `service`, `doctor` and `cli` |
+//! | `doctor` | everything but `observe`, `daemon` and `cli` |
 //! | `cli` | everything |
 //!
 //! So `fs` and `db` never see each other (the daemon carries values from one to the other), and `control`
@@ -67,6 +73,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod db;
+pub mod doctor;
 pub mod domain;
 pub mod fs;
 pub mod observe;

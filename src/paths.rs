@@ -175,6 +175,20 @@ impl Paths {
     }
 }
 
+impl Paths {
+    /// The secret for requests over TCP; made by the daemon when it listens there.
+    #[must_use]
+    pub fn http_token(&self) -> PathBuf {
+        self.state_dir.join("http-token")
+    }
+
+    /// The directory whose events tell how far the file watcher has come; inside [`Paths::runtime_dir`].
+    #[must_use]
+    pub fn cookies(&self) -> PathBuf {
+        self.runtime_dir.join("cookies")
+    }
+}
+
 const SOCKET_NAME: &str = "control.sock";
 
 fn home(environment: &Environment) -> Result<PathBuf, PathsError> {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::config::{self, ConfigError, ConfigFile, Flag, Loaded, Sources};
 use crate::control::client::{Client, ClientError};
-use crate::paths::{Environment, Paths};
+use crate::paths::{Environment, Paths, PathsError};
 
 use super::exit::{BadConfig, Exit, Failure};
 
@@ -75,6 +75,40 @@ impl Context {
             None => Environment::of_process(),
         };
         Ok(Self { paths: Paths::new(&environment)?, global })
+    }
+
+    /// Where everything of the person's own is, whatever `--home` says.
+    ///
+    /// # Errors
+    /// When there is no home directory.
+    pub(crate) fn persons_paths(&self) -> Result<Paths, PathsError> {
+        Paths::new(&Environment::of_process())
+    }
+
+    /// The flags that a service started from here is to have.
+    ///
+    /// # Errors
+    /// When flags were given that a service does not keep.
+    pub(crate) fn lasting_flags(&self) -> anyhow::Result<Vec<String>> {
+        let Global { home, config, set, log_level, log_format } = &self.global;
+        if !set.is_empty() || log_level.is_some() || log_format.is_some() {
+            let failure = Failure::new(Exit::Usage, "a service keeps no settings from the command line");
+            return Err(failure
+                .hint("write them into the configuration file: `skillmeatd config path`")
+                .into());
+        }
+        let mut flags = Vec::new();
+        for (flag, path) in [("--home", home), ("--config", config)] {
+            if let Some(path) = path {
+                flags.extend([flag.to_owned(), std::path::absolute(path)?.display().to_string()]);
+            }
+        }
+        Ok(flags)
+    }
+
+    /// Whether `--home` chose another home than the user's own.
+    pub(crate) fn is_other_home(&self) -> bool {
+        self.global.home.is_some()
     }
 
     /// The configuration file that is used if it exists: `--config`, or the usual one.

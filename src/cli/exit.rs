@@ -24,7 +24,7 @@ pub enum Exit {
     Usage = 2,
     /// The command needs the running daemon and there is none.
     NotRunning = 3,
-    /// It works, and something waits for a person: a collection is halted.
+    /// It works, and something waits for a person: a collection is halted, or there are conflicts.
     Attention = 4,
     /// There is no cache database that can be used.
     Database = 5,
@@ -52,7 +52,7 @@ impl Exit {
             Self::Failed => "failed",
             Self::Usage => "the command line, the environment or the configuration is wrong",
             Self::NotRunning => "the daemon is not running",
-            Self::Attention => "something waits for a person: a collection is halted",
+            Self::Attention => "something waits for a person: a collection is halted, or there are conflicts",
             Self::Database => "the database cannot be used",
             Self::AnotherInstance => "another instance serves this home",
         }

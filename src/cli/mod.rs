@@ -5,13 +5,19 @@
 
 mod completions;
 mod config;
+mod conflicts;
 mod context;
+mod db;
 mod demo;
+mod doctor;
 mod exit;
+mod history;
 mod inspect;
 mod man;
 mod output;
+mod paint;
 mod problems;
+mod progress;
 mod resume;
 mod run;
 mod service;
@@ -45,7 +51,8 @@ const START: &str = "\
 Start here:
   skillmeatd demo         see it work, without touching your files
   skillmeatd sync --once  bring the database up to date, once
-  skillmeatd run          keep it up to date";
+  skillmeatd run          keep it up to date
+  skillmeatd doctor       find out what is wrong, and how to mend it";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -54,6 +61,10 @@ enum Command {
     Status(status::StatusArgs),
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
+    Doctor(doctor::DoctorArgs),
+    Db(db::DbArgs),
+    Conflicts(conflicts::ConflictsArgs),
+    History(history::HistoryArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
@@ -87,6 +98,10 @@ impl Command {
             Self::Status(args) => status::run(args, context),
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),
+            Self::Doctor(args) => doctor::run(args, context),
+            Self::Db(args) => db::run(args, context),
+            Self::Conflicts(args) => conflicts::run(args, context),
+            Self::History(args) => history::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::value::{Raw, boolean, duration, filter, path, show_duration, show_word, word};
+use super::value::{Raw, boolean, duration, filter, loopback, path, show_duration, show_word, word};
 use super::{Config, DatabaseCreate, LogFormat, WatchMode};
 
 /// Variables whose names begin so belong to us.
@@ -186,5 +186,13 @@ pub const KEYS: &[Key] = &[
             duration(raw, &(millis(100)..=secs(3_600))).map(|value| config.watch.poll_interval = value)
         },
         get: |config| show_duration(config.watch.poll_interval).into(),
+    },
+    Key {
+        name: "http.listen",
+        doc: "Serve the control socket's paths on this loopback port as well, to those who send the token in the \
+              state directory's file http-token. Read at the start only.",
+        accepts: "an address and port such as 127.0.0.1:8765; port 0 lets the system choose",
+        set: |config, raw| loopback(raw).map(|value| config.http.listen = Some(value)),
+        get: |config| config.http.listen.map(|address| address.to_string()).into(),
     },
 ];

@@ -13,6 +13,7 @@ mod source;
 mod value;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 use source::Setting;
 pub use source::{ConfigFile, Flag, Sources};
+pub use value::parse_duration;
 
 /// Every setting, resolved. Field `a.b` is the key `a.b` of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,15 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// How changes are noticed.
     pub watch: Watch,
+    /// HTTP besides the Unix socket.
+    pub http: Http,
+}
+
+/// HTTP besides the Unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http {
+    /// The loopback address and port to listen on; none if not set.
+    pub listen: Option<SocketAddr>,
 }
 
 /// When a burst of file events is acted upon.
@@ -155,6 +166,7 @@ impl Default for Config {
             sandbox: Sandbox { enabled: true },
             shutdown: Shutdown { grace: Duration::from_secs(5) },
             watch: Watch { mode: WatchMode::Auto, poll_interval: Duration::from_secs(2) },
+            http: Http { listen: None },
         }
     }
 }

@@ -62,10 +62,12 @@ fn every_key_can_be_written_in_a_file() {
         [watch]
         mode = "poll"
         poll_interval = 3000
+        [http]
+        listen = "[::1]:8765"
         "#,
     ))
     .unwrap();
-    let Config { debounce, remove_grace, reconcile, metadata, database, log, sandbox, shutdown, watch } =
+    let Config { debounce, remove_grace, reconcile, metadata, database, log, sandbox, shutdown, watch, http } =
         &loaded.config;
     assert_eq!(debounce.quiet, Duration::from_millis(20));
     assert_eq!(debounce.max_wait, Duration::from_secs(1));
@@ -80,7 +82,18 @@ fn every_key_can_be_written_in_a_file() {
     assert_eq!(shutdown.grace, Duration::from_millis(500));
     assert_eq!(watch.mode, WatchMode::Poll);
     assert_eq!(watch.poll_interval, Duration::from_secs(3));
+    assert_eq!(http.listen, Some("[::1]:8765".parse().unwrap()));
     assert!(KEYS.iter().all(|key| loaded.origin(key).layer() == "file"));
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_refused() {
+    for reachable in
+        ["0.0.0.0:80", "192.168.1.1:80", "[::]:80", "localhost:80", "127.0.0.1", "example.org:80"]
+    {
+        let errors = load(&file(&format!("[http]\nlisten = \"{reachable}\"\n"))).unwrap_err();
+        assert!(errors[0].to_string().contains("loopback"), "{reachable}: {errors:?}");
+    }
 }
 
 #[test]

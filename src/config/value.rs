@@ -2,6 +2,7 @@
 //!
 //! What this module does not do: know any key. Messages are the end of a sentence that begins with the key.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -74,6 +75,14 @@ pub(super) fn duration(raw: &Raw, range: &RangeInclusive<Duration>) -> Result<Du
     }
 }
 
+/// [`duration`], of a flag that is no setting.
+///
+/// # Errors
+/// When it is none, or not in `range`; the text is the end of a sentence.
+pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    duration(&Raw::Word(text.to_owned()), range)
+}
+
 /// The shortest spelling that [`duration`] reads back.
 pub(super) fn show_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
@@ -116,6 +125,13 @@ pub(super) fn path(raw: &Raw) -> Result<PathBuf, String> {
     let wanted = "an absolute path (a leading ~ is not expanded)";
     let path = PathBuf::from(raw.text().ok_or_else(|| raw.unexpected(wanted))?);
     if path.is_absolute() { Ok(path) } else { Err(raw.unexpected(wanted)) }
+}
+
+/// An address of this machine that no other machine can reach, with a port.
+pub(super) fn loopback(raw: &Raw) -> Result<SocketAddr, String> {
+    let wanted = "a loopback address and a port, such as 127.0.0.1:8765 or [::1]:8765";
+    let address: Option<SocketAddr> = raw.text().and_then(|text| text.trim().parse().ok());
+    address.filter(|address| address.ip().is_loopback()).ok_or_else(|| raw.unexpected(wanted))
 }
 
 /// A log filter: a level, or comma-separated directives `target=level`.

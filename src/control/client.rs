@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::protocol::{Problems, Refusal, Resumed, Status, Synced};
+use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
+use super::protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
+use super::protocol::{SERVER, VERSION, VERSION_HEADER, titles};
 use super::server::Resume;
 
 /// How long the daemon has to answer.
@@ -28,6 +31,16 @@ pub enum ClientError {
     /// The daemon does not want to, and says why.
     #[error("{}", .0.detail)]
     Refused(Refusal),
+    /// The daemon is of a version that answers otherwise.
+    #[error(
+        "the daemon that answers at {path} is {daemon}, and this is {SERVER}; restart it (it was updated while it ran?)"
+    )]
+    OtherVersion {
+        /// The socket.
+        path: PathBuf,
+        /// Its name and version.
+        daemon: String,
+    },
     /// Somebody answers, but not as expected.
     #[error("the daemon at {path} gave no usable answer: {reason}")]
     Confused {
@@ -72,12 +85,22 @@ impl Client {
         self.call(Method::GET, "/v1/problems", Vec::new()).await
     }
 
-    /// Reconcile everything now, and wait for it.
+    /// Wait until everything that happened before is applied.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; when it takes longer than the request allows, [`ClientError::Refused`] with status 504.
+    pub async fn sync(&self, request: &SyncRequest) -> Result<Synced, ClientError> {
+        let body = serde_json::to_vec(request).map_err(|error| self.confused(error))?;
+        let patience = PATIENCE + Duration::from_millis(request.timeout_ms.unwrap_or(0));
+        self.call_for(patience, Method::POST, "/v1/sync", body).await
+    }
+
+    /// Whether the daemon's file watcher answers.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn sync(&self) -> Result<Synced, ClientError> {
-        self.call(Method::POST, "/v1/sync", Vec::new()).await
+    pub async fn probe(&self) -> Result<Probed, ClientError> {
+        self.call(Method::POST, "/v1/probe", Vec::new()).await
     }
 
     /// Let the removals of a halted collection happen.
@@ -90,15 +113,72 @@ impl Client {
         self.call(Method::POST, "/v1/resume", body).await
     }
 
+    /// What waits for a person's decision.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn conflicts(&self) -> Result<Conflicts, ClientError> {
+        self.call(Method::GET, "/v1/conflicts", Vec::new()).await
+    }
+
+    /// Decide conflicts.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resolve(&self, resolve: &Resolve) -> Result<Resolved, ClientError> {
+        self.call(Method::POST, "/v1/conflicts/resolve", self.body(resolve)?).await
+    }
+
+    /// The previous texts of manifests: of one collection, or of all.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn history(&self, collection: Option<&str>) -> Result<History, ClientError> {
+        let query = collection.map(|name| format!("?collection={}", escape(name))).unwrap_or_default();
+        self.call(Method::GET, &format!("/v1/history{query}"), Vec::new()).await
+    }
+
+    /// One previous text.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn show(&self, pick: &Pick) -> Result<VersionText, ClientError> {
+        let (collection, version) = (escape(&pick.collection), escape(&pick.version));
+        let path = format!("/v1/history/show?collection={collection}&version={version}");
+        self.call(Method::GET, &path, Vec::new()).await
+    }
+
+    /// Put a previous text back in place.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn restore(&self, pick: &Pick) -> Result<Restored, ClientError> {
+        self.call(Method::POST, "/v1/history/restore", self.body(pick)?).await
+    }
+
+    fn body(&self, body: &impl serde::Serialize) -> Result<Vec<u8>, ClientError> {
+        serde_json::to_vec(body).map_err(|error| self.confused(error))
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await {
+        self.call_for(PATIENCE, method, path, body).await
+    }
+
+    async fn call_for<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(patience, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.confused(format!("none came within {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(self.confused(format!("none came within {} s", patience.as_secs()))),
         }
     }
 
@@ -121,17 +201,18 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", "skillmeatd")
+            .header("user-agent", SERVER)
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| self.confused(error))?;
         let answer = async {
             let response = sender.send_request(request).await?;
-            let ok = response.status().is_success();
-            Ok::<_, hyper::Error>((ok, response.into_body().collect().await?.to_bytes()))
+            let (head, body) = response.into_parts();
+            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
         };
         tokio::pin!(answer);
         tokio::pin!(connection);
-        let (ok, bytes) = tokio::select! {
+        let (head, bytes) = tokio::select! {
             answer = &mut answer => answer,
             // The connection may end with the answer already in hand.
             ended = &mut connection => match ended {
@@ -140,15 +221,51 @@ impl Client {
             },
         }
         .map_err(|error| self.confused(error))?;
-        if ok {
+        let understood = if head.status.is_success() {
             serde_json::from_slice(&bytes).map_err(|error| self.confused(error))
         } else {
-            let refusal = serde_json::from_slice(&bytes).map_err(|error| self.confused(error))?;
-            Err(ClientError::Refused(refusal))
+            let refusal = serde_json::from_slice(&bytes);
+            refusal
+                .map_or_else(|error| Err(self.confused(error)), |refusal| Err(ClientError::Refused(refusal)))
+        };
+        self.of_this_version(&head, understood)
+    }
+
+    /// What another version says is worth something if it is of the same protocol and can be understood; a path that it
+    /// does not have, or a body that either side cannot read, is the other version's doing.
+    fn of_this_version<T>(&self, head: &Parts, understood: Result<T, ClientError>) -> Result<T, ClientError> {
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let daemon = header("server").unwrap_or("of a version before 0.1.0");
+        let other_protocol = header(VERSION_HEADER) != Some(&VERSION.to_string());
+        let failed = match &understood {
+            Ok(_) => false,
+            Err(ClientError::Refused(refusal)) => {
+                matches!(refusal.title.as_str(), titles::UNKNOWN | titles::BODY)
+            }
+            Err(_) => true,
+        };
+        if other_protocol || (failed && daemon != SERVER) {
+            return Err(ClientError::OtherVersion { path: self.socket.clone(), daemon: daemon.to_owned() });
         }
+        understood
     }
 
     fn confused(&self, reason: impl ToString) -> ClientError {
         ClientError::Confused { path: self.socket.clone(), reason: reason.to_string() }
     }
+}
+
+/// A text as part of a URI's query (RFC 3986, 2.1).
+fn escape(text: &str) -> String {
+    use std::fmt::Write as _;
+
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
 }

@@ -3,12 +3,20 @@
 //! These types are a contract: fields are added, never renamed or removed, within [`VERSION`]. They are separate from
 //! the domain's types so that the core can change without breaking a script.
 
+pub mod review;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::model::Problem;
 
 /// The version of this contract, part of every path (`/v1/…`) and answer.
 pub const VERSION: u32 = 1;
+
+/// The `Server` header of every answer.
+pub const SERVER: &str = concat!("skillmeatd/", env!("CARGO_PKG_VERSION"));
+
+/// The header that bears [`VERSION`].
+pub const VERSION_HEADER: &str = "skillmeatd-protocol";
 
 /// The daemon's answer to "how are you?".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,27 +29,54 @@ pub struct Status {
     pub pid: u32,
     /// RFC 3339, UTC.
     pub started_at: String,
+    /// Where it stands: `EPOCH:REVISION`. The epoch names this run of the daemon, the revision its last reconcile.
+    #[serde(default)]
+    pub clock: String,
     /// `~/.skillmeat`.
     pub root: String,
     /// In one word.
     pub state: State,
     /// In one sentence: what it waits for, or why it halted.
     pub detail: Option<String>,
+    /// Where it listens besides the Unix socket, `ADDRESS:PORT`.
+    #[serde(default)]
+    pub http: Option<String>,
     /// How changes to files are noticed.
     pub watching: Watching,
     /// The cache database.
     pub database: Database,
     /// The last reconcile that came to its end.
     pub last_reconcile: Option<Reconciled>,
+    /// From the first file event of the last change that led to rows, to these rows: microseconds.
+    #[serde(default)]
+    pub lag_us: Option<u64>,
+    /// The last things that happened, the newest last; a few.
+    #[serde(default)]
+    pub recent: Vec<Event>,
     /// The collections, by directory name.
     pub collections: Vec<Collection>,
     /// Collections whose removals wait for `skillmeatd resume`.
     pub halts: Vec<Halt>,
     /// Number of entries of `problems`.
     pub problems: usize,
+    /// Number of conflicts that wait for a decision.
+    #[serde(default)]
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to: their groups stay in the database alone.
+    #[serde(default)]
+    pub database_only: Vec<DatabaseOnly>,
     /// What the system keeps the daemon from.
     #[serde(default)]
     pub sandbox: Sandbox,
+}
+
+/// A DB collection that no directory belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseOnly {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// What the system keeps the thread that writes from.
@@ -146,19 +181,164 @@ pub struct Problems {
     pub problems: Vec<Problem>,
 }
 
-/// A reconcile that was asked for is done.
+/// The body of `POST /v1/sync`; every member may be left out, and so may the body.
+///
+/// Without members it is a barrier: the answer comes when everything that happened before the request is applied, in
+/// files and database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncRequest {
+    /// Read this collection directory again, whether an event told of it or not.
+    pub collection: Option<String>,
+    /// Read this artifact (`type:name`) again, in `collection` or wherever it is, whether an event told of it or not.
+    pub artifact: Option<String>,
+    /// Look at everything, whether an event told of it or not.
+    pub full: bool,
+    /// The clock of an earlier answer: `applied` tells what happened since.
+    pub since: Option<String>,
+    /// How long to wait, in milliseconds; 60,000 if not given, at most 600,000. What was asked for goes on after that.
+    pub timeout_ms: Option<u64>,
+}
+
+/// Everything that happened before the request is applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synced {
     /// [`VERSION`].
     pub schema: u32,
-    /// The reconcile.
+    /// Where the daemon stands, for `since` of a later request; see [`Status::clock`]. `None` without a daemon.
+    pub clock: Option<String>,
+    /// The reconcile that answered.
     pub reconcile: Reconciled,
+    /// What was written since the request (or since its `since`).
+    pub applied: Applied,
+    /// Whether the daemon had to look at everything, or cannot tell what was written since `since`: it was started
+    /// later, events were lost meanwhile, there are none, or it is too long ago.
+    pub fresh_instance: bool,
     /// Removals that wait for their grace period.
     pub pending_removals: usize,
     /// Collections whose removals wait for a person.
     pub halts: Vec<Halt>,
     /// Number of problems.
     pub problems: usize,
+    /// Number of conflicts that wait for a decision.
+    #[serde(default)]
+    pub conflicts: usize,
+}
+
+/// Rows that were written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// How many.
+    pub rows: u64,
+    /// How many artifacts they are about.
+    pub artifacts: u64,
+    /// The first of these, as `type:name`; at most [`NAMED`].
+    pub named: Vec<String>,
+}
+
+/// Most artifacts that are named in one [`Applied`].
+pub const NAMED: usize = 50;
+
+impl Applied {
+    /// Add what was written later.
+    pub fn absorb(&mut self, later: &Self) {
+        self.rows += later.rows;
+        let known = self.named.iter().filter(|name| later.named.contains(name)).count() as u64;
+        self.artifacts += later.artifacts - known;
+        for name in &later.named {
+            if self.named.len() < NAMED && !self.named.contains(name) {
+                self.named.push(name.clone());
+            }
+        }
+    }
+}
+
+/// Whether the file watcher answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// A file made in a watched directory was told of.
+    pub alive: bool,
+    /// [`Watching::mode`]; while polling there are no events to tell of, and `alive` is false.
+    pub mode: String,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// `EPOCH:NUMBER`; the number counts up from 1 within one run of the daemon.
+    pub id: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum What {
+    /// Rows were written.
+    Applied {
+        /// By which reconcile.
+        revision: u64,
+        /// Microseconds it took.
+        took_us: u64,
+        /// What.
+        applied: Applied,
+    },
+    /// Problems came or went.
+    Problems {
+        /// Those that came; at most [`NAMED`].
+        appeared: Vec<Problem>,
+        /// How many went.
+        gone: usize,
+        /// How many there are now.
+        now: usize,
+    },
+    /// The removals of a collection wait for a person.
+    Halted {
+        /// Which, and why.
+        halt: Halt,
+    },
+    /// They do not any more.
+    Released {
+        /// The directory's name.
+        collection: String,
+    },
+    /// The daemon's state is another.
+    State {
+        /// The new one.
+        state: State,
+        /// In one sentence.
+        detail: Option<String>,
+    },
+    /// File events were lost, and everything is looked at.
+    EventsLost {
+        /// Why.
+        why: String,
+    },
+    /// Events before this one cannot be told any more: the reader was too slow, or the daemon was started anew.
+    Gap,
+}
+
+impl What {
+    /// `kind`, as in JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Applied { .. } => "applied",
+            Self::Problems { .. } => "problems",
+            Self::Halted { .. } => "halted",
+            Self::Released { .. } => "released",
+            Self::State { .. } => "state",
+            Self::EventsLost { .. } => "events_lost",
+            Self::Gap => "gap",
+        }
+    }
 }
 
 /// A halted collection was released.
@@ -181,6 +361,14 @@ pub struct Refusal {
     pub title: String,
     /// What happened, and what to do.
     pub detail: String,
+}
+
+/// Titles of refusals that a client of another version may get for what is right in its own.
+pub mod titles {
+    /// There is nothing at the path.
+    pub const UNKNOWN: &str = "no such path";
+    /// The body is not of the shape that is expected there.
+    pub const BODY: &str = "body not understood";
 }
 
 impl Refusal {

@@ -1,21 +1,30 @@
 //! The daemon's side of the control socket: which paths there are, and what serves them.
 //!
 //! [`router`] puts the routes together; each family of paths has a module of its own, which offers a `routes()` and is
-//! merged here. [`serve`] answers on a [`Socket`].
+//! merged here. [`serve`] answers on a [`Socket`], [`serve_tcp`] the same on a loopback port, to those who know the
+//! token.
 //!
 //! What this module does not do: know an answer. It asks the daemon, through a channel, and passes the answer on.
 
 mod answer;
 mod asks;
+mod connections;
+mod guard;
+mod review;
 mod socket;
 mod v1;
 
-use std::io;
+use std::sync::Arc;
 
 use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::Ask;
+use super::protocol::{SERVER, VERSION, VERSION_HEADER};
+use super::token::Token;
 use asks::Asks;
 
 pub use socket::{Socket, bind};
@@ -25,17 +34,35 @@ pub(in crate::control) use v1::Resume;
 pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     Router::new()
         .merge(v1::routes())
+        .merge(review::routes())
         .fallback(answer::unknown)
         .method_not_allowed_fallback(answer::not_allowed)
+        .layer(axum::middleware::map_response(sign))
         .with_state(Asks::new(asks))
 }
 
-/// Serve until the task is dropped.
-///
-/// # Errors
-/// Never in practice: accepting retries by itself.
-pub async fn serve(socket: Socket, router: Router) -> io::Result<()> {
-    axum::serve(socket, router).await
+/// Most connections at a time to the Unix socket; all of one user.
+const SOCKET_MOST: usize = 256;
+/// Most connections at a time to the port, which anybody can connect to. They take none of the socket's.
+const TCP_MOST: usize = 128;
+
+/// Serve until the future is dropped.
+pub async fn serve(socket: Socket, router: Router) {
+    connections::serve(socket, router, SOCKET_MOST).await;
+}
+
+/// Serve on a port as well, to those who bring the token. `listener` is bound to a loopback address.
+pub async fn serve_tcp(listener: TcpListener, router: Router, token: Token) {
+    let guarded = router.layer(axum::middleware::from_fn_with_state(Arc::new(token), guard::guard));
+    connections::serve(listener, guarded, TCP_MOST).await;
+}
+
+/// Every answer tells whose it is, so that a client of another version can say so.
+async fn sign(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
+    headers.insert(HeaderName::from_static(VERSION_HEADER), HeaderValue::from(VERSION));
+    response
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::control::events::Events;
 use crate::control::protocol::{
-    Collection, Database, Halt, Problems, Reconciled, Sandbox, State, Status, Synced, VERSION, Watching,
+    Applied, Collection, Database, DatabaseOnly, Halt, NAMED, Problems, Reconciled, Refusal, Sandbox, State,
+    Status, SyncRequest, Synced, VERSION, Watching,
 };
-use crate::domain::model::{Desired, Doubt, Problem};
+use crate::domain::model::{ArtifactId, Desired, Doubt, Problem};
 use crate::domain::reactor::{Mode, Setback};
 use crate::domain::removal::{self, HaltReason};
 use crate::fs::watch::Coverage;
@@ -51,10 +53,51 @@ pub struct Findings {
     pub pending_removals: usize,
     /// Everything that is wrong with the files, or between files and database.
     pub problems: Vec<Problem>,
+    /// Conflicts that wait for a decision.
+    pub conflicts: usize,
+    /// DB collections with groups that no directory belongs to.
+    pub database_only: Vec<DatabaseOnly>,
     /// The cache database.
     pub database: Database,
+    /// The artifacts whose rows were written.
+    pub changed: Changed,
     /// What it took.
     pub cost: Cost,
+}
+
+/// Artifacts, of which the first are named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    count: usize,
+    named: Vec<ArtifactId>,
+}
+
+impl Changed {
+    /// These as well. Some of them may be counted twice; of those that are named none is.
+    pub fn add(&mut self, artifacts: &std::collections::BTreeSet<&ArtifactId>) {
+        let known = self.named.iter().filter(|id| artifacts.contains(id)).count();
+        self.count += artifacts.len() - known;
+        for id in artifacts {
+            if self.named.len() >= NAMED {
+                break;
+            }
+            if !self.named.contains(id) {
+                self.named.push((*id).clone());
+            }
+        }
+    }
+}
+
+impl Findings {
+    /// What was written.
+    #[must_use]
+    pub fn applied(&self) -> Applied {
+        Applied {
+            rows: self.reconciled.rows,
+            artifacts: self.changed.count as u64,
+            named: self.changed.named.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// What a reconcile had to do: all but the first is zero when nothing has changed. Logged at level `debug`.
@@ -80,10 +123,31 @@ pub(super) struct Board {
     pub(super) watching: Watching,
     pub(super) last: Option<Reconciled>,
     pub(super) findings: Option<Findings>,
+    /// Where it listens besides the socket.
+    pub(super) http: Option<String>,
+    /// Names this run of the daemon.
+    epoch: String,
+    events: Events,
+    /// The last reconcile that had begun when events were lost.
+    lost_at: u64,
     pub(super) sandbox: Sandbox,
     /// Since when a reconcile has been under way.
     busy_since: Option<Instant>,
+    lag: Lag,
 }
+
+/// How long the last change of files took to become rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lag {
+    /// The first event that no reconcile has begun to deal with.
+    noticed: Option<Instant>,
+    /// The first event that the reconcile under way deals with.
+    dealt_with: Option<Instant>,
+    last: Option<Duration>,
+}
+
+/// Events that `status` shows.
+const RECENT: usize = 5;
 
 /// A reconcile that takes longer than this is told of; it usually waits for somebody's lock.
 const LONG: Duration = Duration::from_secs(1);
@@ -91,8 +155,41 @@ const LONG: Duration = Duration::from_secs(1);
 impl Board {
     pub(super) fn new(root: String, started_at: DateTime<Utc>) -> Self {
         let watching = Watching { mode: "events".into(), ..Watching::default() };
-        let sandbox = Sandbox::default();
-        Self { root, started_at, watching, last: None, findings: None, sandbox, busy_since: None }
+        let epoch = format!("{:x}", started_at.timestamp_micros());
+        Self {
+            root,
+            started_at,
+            watching,
+            last: None,
+            findings: None,
+            http: None,
+            events: Events::new(&epoch),
+            epoch,
+            lost_at: 0,
+            sandbox: Sandbox::default(),
+            busy_since: None,
+            lag: Lag::default(),
+        }
+    }
+
+    /// What has happened, for those who want to hear of it.
+    pub(super) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Note that events were lost; `revision` is the last reconcile that has begun.
+    pub(super) fn lost(&mut self, revision: u64) {
+        self.watching.lost += 1;
+        self.lost_at = revision;
+    }
+
+    /// The last reconcile that has ended.
+    pub(super) fn revision(&self) -> u64 {
+        self.findings.as_ref().map_or(0, |findings| findings.reconciled.revision)
+    }
+
+    fn clock(&self) -> String {
+        format!("{}:{}", self.epoch, self.revision())
     }
 
     /// Note how much is watched; the mode that follows from it.
@@ -111,11 +208,22 @@ impl Board {
     /// Note that a reconcile has begun.
     pub(super) fn began(&mut self, now: Instant) {
         self.busy_since = Some(now);
+        self.lag.dealt_with = self.lag.noticed.take();
+    }
+
+    /// Note that a file event has come.
+    pub(super) fn noticed(&mut self, now: Instant) {
+        self.lag.noticed.get_or_insert(now);
     }
 
     /// Note how a reconcile went.
-    pub(super) fn found(&mut self, findings: Findings) {
+    pub(super) fn found(&mut self, findings: Findings, now: Instant) {
         self.busy_since = None;
+        if let Some(began) = self.lag.dealt_with.take()
+            && findings.reconciled.rows > 0
+        {
+            self.lag.last = Some(now.saturating_duration_since(began));
+        }
         if findings.setback.is_none() {
             self.last = Some(findings.reconciled.clone());
         }
@@ -147,17 +255,58 @@ impl Board {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             started_at: rfc3339(self.started_at),
+            clock: self.clock(),
             root: self.root.clone(),
             state,
             detail,
+            http: self.http.clone(),
             watching: self.watching.clone(),
             database: findings.database,
             last_reconcile: self.last.clone(),
+            lag_us: self.lag.last.map(|lag| u64::try_from(lag.as_micros()).unwrap_or(u64::MAX)),
+            recent: self.events.recent(RECENT),
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
+            conflicts: findings.conflicts,
+            database_only: findings.database_only,
             sandbox: self.sandbox.clone(),
         }
+    }
+
+    /// Why the last reconcile did not come to its end, if it did not.
+    pub(super) fn setback(&self) -> Option<String> {
+        Some(self.findings.as_ref()?.setback.as_ref()?.1.clone())
+    }
+
+    /// The answer to a request that came when reconcile `asked_at` was the last that had ended. `fresh`: everything was
+    /// looked at.
+    pub(super) fn synced(
+        &self,
+        request: &SyncRequest,
+        asked_at: u64,
+        fresh: bool,
+    ) -> Result<Synced, Refusal> {
+        let findings = self.findings.clone().unwrap_or_default();
+        if let Some(name) = &request.collection
+            && !findings.collections.iter().any(|(collection, ..)| collection == name)
+        {
+            let why = format!("there is no directory collections/{name} with a collection.toml");
+            return Err(Refusal::new(404, "no such collection", why));
+        }
+        let since = request.since.as_deref().and_then(parse_clock);
+        let (known, since) = match since {
+            None => (true, asked_at),
+            Some((epoch, revision)) if epoch == self.epoch => (revision >= self.lost_at, revision),
+            Some(_) => (false, 0),
+        };
+        let applied = self.events.applied_since(since);
+        Ok(Synced {
+            clock: Some(self.clock()),
+            fresh_instance: fresh || !known || applied.is_none(),
+            applied: applied.unwrap_or_else(|| findings.applied()),
+            ..synced(&findings)
+        })
     }
 
     pub(super) fn problems(&self) -> Problems {
@@ -166,14 +315,24 @@ impl Board {
     }
 }
 
-/// What a `sync` answers with.
+/// The parts of a clock, epoch and revision.
+pub(super) fn parse_clock(text: &str) -> Option<(&str, u64)> {
+    let (epoch, revision) = text.rsplit_once(':')?;
+    Some((epoch, revision.parse().ok()?)).filter(|_| !epoch.is_empty())
+}
+
+/// What a `sync` answers with, as far as the last reconcile tells.
 pub(super) fn synced(findings: &Findings) -> Synced {
     Synced {
         schema: VERSION,
+        clock: None,
         reconcile: findings.reconciled.clone(),
+        applied: findings.applied(),
+        fresh_instance: true,
         pending_removals: findings.pending_removals,
         halts: findings.halts.iter().map(halt).collect(),
         problems: findings.problems.len(),
+        conflicts: findings.conflicts,
     }
 }
 
@@ -187,7 +346,7 @@ fn collection((name, artifacts, doubt): (String, usize, Option<Doubt>)) -> Colle
     Collection { name, artifacts, doubt: doubt.map(Into::into) }
 }
 
-fn halt(halt: &removal::Halt) -> Halt {
+pub(super) fn halt(halt: &removal::Halt) -> Halt {
     let reason = match halt.reason {
         HaltReason::Gone => "gone",
         HaltReason::Unreadable => "unreadable",
@@ -227,13 +386,13 @@ mod tests {
     #[test]
     fn a_reconcile_that_takes_long_is_told_of_while_it_lasts() {
         let mut board = Board::new("/r".into(), Utc::now());
-        board.found(Findings::default());
+        board.found(Findings::default(), Instant::now());
         let began = Instant::now();
         board.began(began);
         assert_eq!(board.status(began + LONG).detail, None);
         let detail = board.status(began + Duration::from_secs(12)).detail;
         assert_eq!(detail.as_deref(), Some("a reconcile has been under way for 12 s"));
-        board.found(Findings::default());
+        board.found(Findings::default(), Instant::now());
         assert_eq!(board.status(began + Duration::from_secs(13)).detail, None);
     }
 }

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime};
 
 use chrono::Utc;
@@ -26,11 +28,15 @@ use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
 use crate::state::{State, StateError};
 
+mod assignments;
 mod database;
+mod exchange;
 mod follow;
 mod remember;
+mod review;
 mod worker;
 
+use exchange::Exchange;
 use remember::Unsaved;
 pub(super) use worker::{Answer, StartError, Worker};
 
@@ -69,6 +75,7 @@ pub struct Engine {
     /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
+    exchange: Exchange,
 }
 
 /// By collection directory and artifact.
@@ -80,6 +87,8 @@ struct Decided {
     problems: Vec<Problem>,
     /// Artifacts of a type this database does not know.
     refused: BTreeSet<ArtifactId>,
+    /// Artifacts whose tags were changed in the database alone.
+    tags_waiting: BTreeSet<ArtifactId>,
 }
 
 /// A reconcile's setback, with what to say about it.
@@ -122,9 +131,11 @@ impl Engine {
         let mut scanner = Scanner::new(paths.root.clone(), Vec::new());
         state.scans(|_, row: CachedArtifact| scanner.recall(row)).await.map_err(failed)?;
         let bases = follow::load(&state).await.map_err(failed)?;
+        let exchange = Exchange::load(&state).await.map_err(failed)?;
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
             confirmed: state.confirmed().await.map_err(failed)?,
+            agreed_tags: Arc::new(assignments::load(&state).await.map_err(failed)?),
             due: BTreeSet::new(),
         };
         Ok(Self {
@@ -142,6 +153,7 @@ impl Engine {
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            exchange,
         })
     }
 
@@ -149,6 +161,13 @@ impl Engine {
     #[must_use]
     pub fn running_programs_on(mut self, runtime: tokio::runtime::Handle) -> Self {
         self.programs = Some(runtime);
+        self
+    }
+
+    /// Count progress in long work here.
+    #[must_use]
+    pub fn counting_in(mut self, progress: Arc<AtomicU64>) -> Self {
+        self.scanner = self.scanner.counting_in(progress);
         self
     }
 
@@ -194,6 +213,7 @@ impl Engine {
             Ok(()) => {}
             Err(stop) => findings.setback = Some((stop.setback, stop.why)),
         }
+        self.tell_exchange(&mut findings);
         findings.database = self.database.clone();
         findings.problems.extend(self.notices.iter().cloned());
         findings.problems.sort();
@@ -222,9 +242,10 @@ impl Engine {
         findings.reconciled.artifacts = findings.collections.iter().map(|(_, count, _)| *count as u64).sum();
         // The cache is opened even when there is nothing to compare, so that `status` can tell what it is.
         self.open_cache().await?;
-        let scope = self.rows_to_compare(all_rows, scanned.touched).await?;
+        let touched = scanned.touched.clone();
+        let scope = self.rows_to_compare(all_rows, touched.clone()).await?;
         let followed_at = Instant::now();
-        let applied = self.apply(&scanned.desired, &scope, findings).await;
+        let applied = self.apply(&scanned.desired, &scope, &touched, findings).await;
         tracing::debug!(
             scan = ?scanned_at - began,
             follow = ?followed_at - scanned_at,
@@ -236,6 +257,15 @@ impl Engine {
             self.keep(collection, text).await; // not before: the edit is in the database sooner
         }
         applied?;
+        // After the rows, because members and tags hang on them.
+        let carried = self.carry_tags(&mut scanned, findings).await;
+        let exchanged = self.exchange(&mut scanned, all_rows).await;
+        self.keep_replaced().await;
+        carried?;
+        exchanged?;
+        if self.take_made_collection() {
+            self.apply(&scanned.desired, &Scope::All, &touched, findings).await?;
+        }
         match followed.held_up {
             // What is left is touched again, and followed, at the next look.
             Some(why) => Err(Stop::new(Setback::Transient, why)),
@@ -271,7 +301,14 @@ impl Engine {
         })
     }
 
-    async fn apply(&mut self, desired: &Desired, scope: &Scope, findings: &mut Findings) -> Result<(), Stop> {
+    /// Make the rows in `scope` say what the files say. `touched` are the artifacts that have changed in the files.
+    async fn apply(
+        &mut self,
+        desired: &Desired,
+        scope: &Scope,
+        touched: &Scope,
+        findings: &mut Findings,
+    ) -> Result<(), Stop> {
         if !scope.is_empty() {
             findings.cost.compared = match scope {
                 Scope::All => desired.collections.values().map(|c| c.artifacts.len()).sum(),
@@ -281,33 +318,40 @@ impl Engine {
             self.memory.due = self.absences.due(now, self.config.remove_grace);
             let memory = &self.memory;
             let mut decision = Decision::default();
+            let mut is_new = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
             let applied = cache
                 .sync(scope, Utc::now().naive_utc(), |actual, part| {
                     let mut made = plan::plan(desired, actual, part, memory);
                     let plan = std::mem::take(&mut made.plan);
+                    is_new |= !plan.new_artifacts.is_empty();
+                    findings.changed.add(&plan.artifacts());
                     // What is halted or wrong can be told from the whole only.
                     if part == scope {
                         decision = made;
+                    } else {
+                        decision.tags_waiting.retain(|id| !part.contains(id));
+                        decision.tags_waiting.extend(made.tags_waiting);
                     }
                     plan
                 })
                 .await;
             let applied = match applied {
                 Ok(applied) => applied,
-                Err(error) => {
-                    if error.needs_reopen() || !error.is_transient() || cache.replaced() {
-                        self.cache = None;
-                    }
-                    return Err(error.into());
-                }
+                Err(error) => return Err(self.give_up_cache(error)),
             };
-            findings.reconciled.rows = applied.rows as u64;
+            findings.reconciled.rows += applied.rows as u64;
+            if is_new {
+                self.note_artifacts_made();
+            }
             findings.cost.transactions = applied.transactions;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&applied.removed);
             self.remember(desired, scope, &decision, &applied.removed);
+            self.note_agreed_tags(desired, touched, &decision.tags_waiting);
+            self.decided.tags_waiting.retain(|id| !scope.contains(id));
+            self.decided.tags_waiting.extend(decision.tags_waiting);
             self.decided.refused.retain(|id| !scope.contains(id));
             self.decided.refused.extend(applied.refused);
             // Both are about everything, whatever the scope was; while anything is halted the scope is everything.

@@ -14,26 +14,37 @@ mod once;
 mod readiness;
 mod sandbox;
 mod told;
+mod vitals;
+mod waiting;
+mod watchdog;
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use chrono::Utc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::config::{Config, ConfigError, WatchMode};
-use crate::control::protocol::{Refusal, Resumed, Sandbox, Synced, VERSION};
-use crate::control::{Ask, server};
+use crate::control::protocol::{Refusal, Resumed, VERSION, What};
+use crate::control::token::Token;
+use crate::control::{Ask, Review, server};
 use crate::domain::dirty::{ScanScope, Window};
+use crate::domain::hint::Hint;
 use crate::domain::reactor::{Effect, Event, Mode, Reactor, Report, Timing};
 use crate::domain::removal::HaltReason;
-use crate::fs::watch::{Loss, Notice, Use, Watcher};
+use crate::fs::watch::{Coverage, Loss, Notice, Use, Watcher};
 use crate::paths::{Paths, PrivateDirError, create_private};
 use board::Board;
 use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
 use told::Told;
+use waiting::{Waiting, Wanted};
+use watchdog::{Part, Watchdog};
 
 pub use board::{Cost, Findings};
 pub use engine::{Engine, EngineError};
@@ -93,7 +104,13 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
 
     let socket = server::bind(&paths.socket).map_err(start("the control socket"))?;
     let (asks, mut questions) = mpsc::unbounded_channel();
-    let server = tokio::spawn(server::serve(socket, server::router(asks)));
+    let router = server::router(asks);
+    let mut servers = JoinSet::new();
+    let http = match config.http.listen {
+        Some(address) => Some(listen(address, &paths, router.clone(), &mut servers).await?),
+        None => None,
+    };
+    servers.spawn(server::serve(socket, router));
     let sender = inputs.clone();
     tokio::spawn(async move {
         while let Some(ask) = questions.recv().await {
@@ -112,9 +129,12 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         StartError::Thread(error) => start("the worker")(error),
     })?;
 
-    let watcher = watcher(&paths, &config, &inputs).map_err(start("the file watcher"))?;
+    let watcher = watcher(&paths, config.watch.mode, &inputs).map_err(start("the file watcher"))?;
+    let readiness = Readiness::of_process();
+    let allowed = readiness.watchdog();
     let reactor = Reactor::new(timing(&config), Mode::Events, Instant::now());
-    let board = Board::new(paths.root.display().to_string(), Utc::now());
+    let mut board = Board::new(paths.root.display().to_string(), Utc::now());
+    board.http = http.map(|address| address.to_string());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
     let mut daemon = Daemon {
         grace: config.shutdown.grace,
@@ -127,14 +147,31 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         inputs,
         inbox,
         reload,
-        waiting: Vec::new(),
+        waiting: Waiting::default(),
         told: Told::default(),
-        readiness: Readiness::of_process(),
+        watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
+        readiness,
     };
     let ended = daemon.run().await;
-    server.abort();
+    drop(servers);
     tracing::info!("stopped");
     ended
+}
+
+/// Listen on a port as well; where, when it was left to the system.
+async fn listen(
+    address: SocketAddr,
+    paths: &Paths,
+    router: Router,
+    servers: &mut JoinSet<()>,
+) -> Result<SocketAddr, DaemonError> {
+    let start = |what| move |source| DaemonError::Start { what, source };
+    let token = Token::of_file(&paths.http_token()).map_err(start("HTTP: no token can be had"))?;
+    let listener = TcpListener::bind(address).await.map_err(start("HTTP on the configured port"))?;
+    let address = listener.local_addr().map_err(start("HTTP on the configured port"))?;
+    servers.spawn(server::serve_tcp(listener, router, token));
+    tracing::info!(%address, token = %paths.http_token().display(), "listening");
+    Ok(address)
 }
 
 fn timing(config: &Config) -> Timing {
@@ -145,24 +182,12 @@ fn timing(config: &Config) -> Timing {
     }
 }
 
-fn watcher(paths: &Paths, config: &Config, inputs: &mpsc::UnboundedSender<Input>) -> io::Result<Watcher> {
+fn watcher(paths: &Paths, mode: WatchMode, inputs: &mpsc::UnboundedSender<Input>) -> io::Result<Watcher> {
     let sender = inputs.clone();
-    let events = if config.watch.mode == WatchMode::Poll { Use::Nothing } else { Use::Events };
-    Watcher::start(paths.root.clone(), events, move |notice| {
+    let events = if mode == WatchMode::Poll { Use::Nothing } else { Use::Events };
+    Watcher::start(paths.root.clone(), paths.cookies(), events, move |notice| {
         let _ = sender.send(Input::Watch(notice));
     })
-}
-
-/// Somebody who waits for a reconcile.
-struct Waiting {
-    /// The first reconcile that began after the question.
-    revision: u64,
-    answer: Wanted,
-}
-
-enum Wanted {
-    Synced(oneshot::Sender<Result<Synced, Refusal>>),
-    Resumed(oneshot::Sender<Result<Resumed, Refusal>>, Resumed),
 }
 
 struct Daemon {
@@ -176,9 +201,11 @@ struct Daemon {
     inputs: mpsc::UnboundedSender<Input>,
     inbox: mpsc::UnboundedReceiver<Input>,
     reload: Reload,
-    waiting: Vec<Waiting>,
+    waiting: Waiting,
     told: Told,
     readiness: Readiness,
+    /// With the time the service manager allows between two signs of life.
+    watchdog: Option<(Watchdog, Duration)>,
 }
 
 impl Daemon {
@@ -194,7 +221,8 @@ impl Daemon {
                     return Ok(());
                 }
             }
-            let due = self.reactor.deadline().into_iter().chain(last_moment).min();
+            let look = self.watchdog.as_ref().map(|(watchdog, _)| watchdog.due());
+            let due = self.reactor.deadline().into_iter().chain(last_moment).chain(look).min();
             tokio::select! {
                 input = self.inbox.recv() => match input {
                     Some(input) => event = self.take(input)?,
@@ -202,6 +230,7 @@ impl Daemon {
                 },
                 () = sleep_until(due) => event = Some(Event::Wake),
             }
+            self.look_after_the_parts();
             if last_moment.is_some_and(|moment| moment <= Instant::now()) {
                 tracing::warn!(grace = ?self.grace, "stopping with work left; it is done at the next start");
                 self.worker.abandon();
@@ -219,7 +248,18 @@ impl Daemon {
                     self.worker.reconcile(revision, scope, all_rows);
                 }
                 Effect::CheckCache => self.worker.check_cache(),
-                Effect::Rearm => self.watcher.rearm(),
+                Effect::Rearm => self.rearm(),
+                Effect::Cookie(number) => {
+                    if let Err(error) = self.watcher.lay_cookie(number) {
+                        tracing::error!(%error, "file events are not to be had");
+                        let _ =
+                            self.inputs.send(Input::Watch(Notice::Lost(Loss::Backend(error.to_string()))));
+                    }
+                }
+                Effect::Release { tickets, fresh, done, .. } => {
+                    self.waiting.release(&tickets, fresh, done, &self.board);
+                }
+                Effect::Probed { ticket, alive } => self.waiting.probed(ticket, alive, &self.board),
                 Effect::Stop => return true,
             }
         }
@@ -228,12 +268,22 @@ impl Daemon {
 
     fn take(&mut self, input: Input) -> Result<Option<Event>, DaemonError> {
         Ok(match input {
-            Input::Watch(Notice::Hint(hint)) => Some(Event::Hint(hint)),
-            Input::Watch(Notice::Appeared(hint)) => Some(Event::Appeared(hint)),
+            Input::Watch(Notice::Hint(hint)) => {
+                if hint != Hint::Cache {
+                    self.board.noticed(Instant::now());
+                }
+                Some(Event::Hint(hint))
+            }
+            Input::Watch(Notice::Appeared(hint)) => {
+                self.board.noticed(Instant::now());
+                Some(Event::Appeared(hint))
+            }
             Input::Watch(Notice::Lost(loss)) => {
                 if loss != Loss::Root {
-                    self.board.watching.lost += 1;
+                    self.board.lost(self.reactor.revision());
                     tracing::warn!(?loss, "file events were lost; looking at everything");
+                    let why = format!("{loss:?}");
+                    self.board.events().push(board::rfc3339(Utc::now()), What::EventsLost { why });
                 }
                 Some(Event::Lost)
             }
@@ -250,9 +300,22 @@ impl Daemon {
                 self.tell_state();
                 Some(Event::Armed(mode))
             }
+            // That it cannot be laid is told by the thread that is to be alive: events are switched off, or run out.
+            Input::Watch(Notice::CookieSeen(number) | Notice::CookieFailed(number))
+                if watchdog::is_cookie(number) =>
+            {
+                self.sign_of_life(Part::Watcher);
+                None
+            }
+            Input::Watch(Notice::CookieSeen(number)) => Some(Event::CookieSeen(number)),
+            Input::Watch(Notice::CookieFailed(number)) => Some(Event::CookieFailed(number)),
             Input::Worker(Answer::Died) => return Err(DaemonError::WorkerDied),
             Input::Worker(Answer::Confined(sandbox)) => {
                 self.confined(sandbox);
+                None
+            }
+            Input::Worker(Answer::Alive) => {
+                self.sign_of_life(Part::Worker);
                 None
             }
             Input::Worker(Answer::CacheChecked { changed }) => Some(Event::CacheChecked { changed }),
@@ -262,7 +325,7 @@ impl Daemon {
             Input::Ask(ask) => self.answer(ask),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
-                self.readiness.stopping();
+                self.readiness.stopping(self.grace);
                 Some(Event::Terminate)
             }
             Input::Signal(Signal::Reload) => {
@@ -276,42 +339,16 @@ impl Daemon {
 
     fn reconciled(&mut self, revision: u64, mut findings: Findings, look_again: Option<Instant>) -> Event {
         findings.reconciled.revision = revision;
-        self.told.tell(&findings);
+        self.told.tell(&findings, self.board.events());
         let result = findings.setback.as_ref().map_or(Ok(()), |(setback, _)| Err(*setback));
-        let (ready, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.revision <= revision);
-        self.waiting = waiting;
-        for Waiting { answer, .. } in ready {
-            let refusal =
-                findings.setback.as_ref().map(|(_, why)| Refusal::new(503, "not reconciled", why.clone()));
-            // Whoever asked may have gone.
-            match (answer, refusal) {
-                (Wanted::Synced(answer), None) => drop(answer.send(Ok(board::synced(&findings)))),
-                (Wanted::Synced(answer), Some(refusal)) => drop(answer.send(Err(refusal))),
-                (Wanted::Resumed(answer, resumed), None) => drop(answer.send(Ok(resumed))),
-                (Wanted::Resumed(answer, _), Some(refusal)) => drop(answer.send(Err(refusal))),
-            }
-        }
-        self.board.found(findings);
+        self.board.found(findings, Instant::now());
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
     }
 
-    fn confined(&mut self, sandbox: Sandbox) {
-        // Other places under the same restrictions are no news.
-        if sandbox.enforced != self.board.sandbox.enforced {
-            match &sandbox.detail {
-                None => tracing::info!(enforced = sandbox.enforced, "the worker writes in its places only"),
-                Some(why) => {
-                    tracing::info!(enforced = sandbox.enforced, why, "the worker is not fully restricted");
-                }
-            }
-        }
-        self.board.sandbox = sandbox;
-    }
-
     fn tell_state(&mut self) {
         let (state, detail) = self.board.state();
+        self.told.tell_state(board::rfc3339(Utc::now()), state, detail.clone(), self.board.events());
         self.readiness.state(state, detail);
     }
 
@@ -319,19 +356,51 @@ impl Daemon {
         match ask {
             Ask::Status(answer) => drop(answer.send(self.board.status(Instant::now()))),
             Ask::Problems(answer) => drop(answer.send(self.board.problems())),
-            Ask::Sync(answer) => return Some(self.demand(Wanted::Synced(answer))),
-            Ask::Resume { collection, answer } => match self.resume(collection) {
-                Ok(resumed) => return Some(self.demand(Wanted::Resumed(answer, resumed))),
+            Ask::Sync { request, answer } => match waiting::check(&request) {
+                Ok(()) => {
+                    let scope = waiting::scope(&request);
+                    let asked_at = self.board.revision();
+                    return Some(self.wait(Wanted::Synced { request, asked_at, answer }, scope));
+                }
                 Err(refusal) => drop(answer.send(Err(refusal))),
             },
+            Ask::Probe(answer) => return Some(Event::Probe(self.waiting.add_probe(answer))),
+            Ask::Resume { collection, answer } => match self.resume(collection) {
+                Ok(resumed) => {
+                    return Some(self.wait(Wanted::Resumed(answer, resumed), ScanScope::All));
+                }
+                Err(refusal) => drop(answer.send(Err(refusal))),
+            },
+            Ask::Review(review) => {
+                let decides = matches!(review, Review::Resolve(..) | Review::Restore(..));
+                self.worker.review(review);
+                // What was decided is carried to the other side, and found out anew for `status`.
+                return decides.then_some(Event::Demand(ScanScope::All));
+            }
         }
         None
     }
 
-    fn demand(&mut self, answer: Wanted) -> Event {
-        // The one in flight, if any, began before the question; the next is told to look at everything.
-        self.waiting.push(Waiting { revision: self.reactor.revision() + 1, answer });
-        Event::Demand(ScanScope::All)
+    /// Answer when a reconcile that begins after everything before now was heard of, and that looks at `scope` in any
+    /// case, has ended.
+    fn wait(&mut self, wanted: Wanted, scope: ScanScope) -> Event {
+        Event::Barrier { ticket: self.waiting.add(wanted), scope }
+    }
+
+    fn rearm(&mut self) {
+        if self.watcher.rearm().is_ok() {
+            return;
+        }
+        // Its thread has panicked: only another one can go on.
+        match watcher(&self.paths, self.mode, &self.inputs) {
+            Ok(watcher) => self.watcher = watcher,
+            Err(error) => {
+                let shortfall =
+                    Some(format!("no file watcher can be started: {error}; everything is polled"));
+                let coverage = Coverage { shortfall, ..Coverage::default() };
+                let _ = self.inputs.send(Input::Watch(Notice::Armed(coverage)));
+            }
+        }
     }
 
     fn resume(&self, collection: String) -> Result<Resumed, Refusal> {
@@ -361,7 +430,7 @@ impl Daemon {
                 self.grace = config.shutdown.grace;
                 if config.watch.mode != self.mode {
                     self.mode = config.watch.mode;
-                    match watcher(&self.paths, &config, &self.inputs) {
+                    match watcher(&self.paths, self.mode, &self.inputs) {
                         Ok(watcher) => self.watcher = watcher,
                         Err(error) => tracing::error!(%error, "the watcher goes on as it was"),
                     }

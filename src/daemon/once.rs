@@ -6,7 +6,7 @@ use super::board;
 use super::engine::{Engine, EngineError};
 use super::lifecycle::{InstanceLock, LockError};
 use crate::config::Config;
-use crate::control::protocol::Synced;
+use crate::control::protocol::{Applied, Synced};
 use crate::domain::dirty::ScanScope;
 use crate::domain::reactor::Setback;
 use crate::paths::Paths;
@@ -39,7 +39,7 @@ pub async fn once(paths: Paths, config: Config, progress: impl Fn(&str)) -> Resu
     let _lock = InstanceLock::acquire(&paths.lock)?;
     let mut engine = Engine::open(paths, config).await?;
     progress("reading files and comparing rows");
-    let mut rows = 0;
+    let mut applied = Applied::default();
     let mut took_us = 0;
     loop {
         let findings = engine.reconcile(&ScanScope::All, true).await;
@@ -47,7 +47,7 @@ pub async fn once(paths: Paths, config: Config, progress: impl Fn(&str)) -> Resu
         if let Some((setback, why)) = findings.setback {
             return Err(OnceError::Setback { setback, why });
         }
-        rows += findings.reconciled.rows;
+        applied.absorb(&findings.applied());
         took_us += findings.reconciled.took_us;
         match engine.look_again() {
             Some(due) => {
@@ -56,7 +56,8 @@ pub async fn once(paths: Paths, config: Config, progress: impl Fn(&str)) -> Resu
             }
             None => {
                 let mut synced = board::synced(&findings);
-                synced.reconcile.rows = rows;
+                synced.reconcile.rows = applied.rows;
+                synced.applied = applied;
                 synced.reconcile.took_us = took_us;
                 synced.reconcile.revision = 1;
                 return Ok(synced);

@@ -3,9 +3,14 @@
 //! What this module does not do: find anything out; the loop tells it the state. It sends nothing, and does nothing,
 //! when no service manager asked for it (`NOTIFY_SOCKET` does not exist).
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 
 use crate::control::protocol::State;
+
+/// What the end takes beyond the time for work in hand: closing databases, at most.
+const END: Duration = Duration::from_secs(25);
 
 /// What has been told so far.
 #[derive(Debug)]
@@ -42,11 +47,31 @@ impl Readiness {
         }
     }
 
-    /// The daemon finishes what is in hand and ends; nothing is told after this.
-    pub(super) fn stopping(&mut self) {
+    /// The daemon finishes what is in hand, for `grace` at most, and ends. The state is not told any more after this.
+    pub(super) fn stopping(&mut self, grace: Duration) {
         if std::mem::take(&mut self.asked) {
-            send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+            let longest = NotifyState::ExtendTimeoutUsec(micros(grace + END));
+            send(&[NotifyState::Stopping, NotifyState::Status("stopping"), longest]);
         }
+    }
+
+    /// How long the service manager waits for a sign of life, if it wants any (sd_watchdog_enabled(3)).
+    pub(super) fn watchdog(&self) -> Option<Duration> {
+        sd_notify::watchdog_enabled().filter(|allowed| self.asked && !allowed.is_zero())
+    }
+
+    /// Everything works. Before the daemon is ready this lengthens the time it has for that to `allowed` from now on.
+    pub(super) fn alive(&self, allowed: Duration) {
+        if self.ready {
+            send(&[NotifyState::Watchdog]);
+        } else {
+            send(&[NotifyState::ExtendTimeoutUsec(micros(allowed))]);
+        }
+    }
+
+    /// Something does not work any more, and only another process will: end this one.
+    pub(super) fn wedged(&self, why: &str) {
+        send(&[NotifyState::Status(why), NotifyState::WatchdogTrigger]);
     }
 
     /// Ready once anything is known that lasts: a first reconcile that failed for the moment is tried again first.
@@ -88,6 +113,10 @@ impl Readiness {
     fn reload_ends(&self) -> Vec<NotifyState<'static>> {
         if self.ready { vec![NotifyState::Ready] } else { Vec::new() }
     }
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 fn send(messages: &[NotifyState<'_>]) {

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::board::{self, Findings};
+use crate::control::events::Events;
+use crate::control::protocol::{NAMED, State, What};
 use crate::domain::model::Problem;
 
 /// More new problems than this are counted instead of told one by one.
@@ -14,12 +16,15 @@ const AT_ONCE: usize = 20;
 pub(super) struct Told {
     setback: Option<String>,
     halts: Vec<String>,
+    halted: BTreeSet<String>,
     problems: BTreeSet<Problem>,
+    state: Option<(State, Option<String>)>,
 }
 
 impl Told {
-    /// Say what is new in these findings.
-    pub(super) fn tell(&mut self, findings: &Findings) {
+    /// Say what is new in these findings, in the log and to those who listen.
+    pub(super) fn tell(&mut self, findings: &Findings, events: &Events) {
+        let at = &findings.reconciled.at;
         let setback = findings.setback.as_ref().map(|(_, why)| why.clone());
         match (&self.setback, &setback) {
             (before, Some(why)) if before.as_ref() != Some(why) => tracing::warn!("{why}"),
@@ -27,13 +32,22 @@ impl Told {
             _ => {}
         }
         let halts: Vec<String> = findings.halts.iter().map(board::halt_message).collect();
-        for halt in halts.iter().filter(|halt| !self.halts.contains(halt)) {
-            tracing::warn!("{halt}");
+        for halt in findings.halts.iter().map(board::halt) {
+            if !self.halts.contains(&halt.message) {
+                tracing::warn!("{}", halt.message);
+                self.halted.insert(halt.collection.clone());
+                events.push(at.clone(), What::Halted { halt });
+            }
         }
+        let halted: BTreeSet<String> = findings.halts.iter().map(|halt| halt.collection.clone()).collect();
+        for collection in self.halted.difference(&halted) {
+            events.push(at.clone(), What::Released { collection: collection.clone() });
+        }
+        self.halted = halted;
         if halts.is_empty() && !self.halts.is_empty() {
             tracing::info!("nothing is halted any more");
         }
-        self.tell_problems(findings.problems.iter().cloned().collect());
+        self.tell_problems(findings.problems.iter().cloned().collect(), at, events);
         let done = &findings.reconciled;
         if done.rows > 0 {
             tracing::info!(
@@ -42,12 +56,23 @@ impl Told {
                 revision = done.revision,
                 "rows written"
             );
+            let (revision, took_us, applied) = (done.revision, done.took_us, findings.applied());
+            events.push(at.clone(), What::Applied { revision, took_us, applied });
         }
         self.setback = setback;
         self.halts = halts;
     }
 
-    fn tell_problems(&mut self, problems: BTreeSet<Problem>) {
+    /// Say that the state is this now, to those who listen; the log says it in other words.
+    pub(super) fn tell_state(&mut self, at: String, state: State, detail: Option<String>, events: &Events) {
+        let now = (state, detail);
+        if self.state.as_ref() != Some(&now) {
+            events.push(at, What::State { state, detail: now.1.clone() });
+            self.state = Some(now);
+        }
+    }
+
+    fn tell_problems(&mut self, problems: BTreeSet<Problem>, at: &str, events: &Events) {
         // Somebody who types on in a broken file moves the fault about with every save: that file has been told.
         let told: BTreeSet<&str> = self.problems.iter().map(|problem| problem.path.as_str()).collect();
         let new: Vec<&Problem> =
@@ -60,6 +85,11 @@ impl Told {
         }
         if problems.is_empty() && !self.problems.is_empty() {
             tracing::info!("no problems any more");
+        }
+        let appeared: Vec<Problem> = problems.difference(&self.problems).take(NAMED).cloned().collect();
+        let gone = self.problems.difference(&problems).count();
+        if !appeared.is_empty() || gone > 0 {
+            events.push(at.to_owned(), What::Problems { appeared, gone, now: problems.len() });
         }
         self.problems = problems;
     }

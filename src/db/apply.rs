@@ -106,6 +106,7 @@ impl<C: ConnectionTrait> Writer<'_, C> {
         let row = collections::ActiveModel {
             id: Set(DEFAULT_COLLECTION.to_owned()),
             name: Set("Default Collection".to_owned()),
+            slug: ActiveValue::NotSet,
             description: Set(Some("Default artifact collection".to_owned())),
             collection_type: Set(Some("default".to_owned())),
             created_at: Set(now.to_owned()),
@@ -183,6 +184,7 @@ impl<C: ConnectionTrait> Writer<'_, C> {
                 id: Set(id),
                 name: Set(tag.name),
                 slug: Set(tag.slug),
+                color: ActiveValue::NotSet,
                 created_at: Set(now.to_owned()),
                 updated_at: Set(now.to_owned()),
             });
@@ -305,11 +307,25 @@ impl<C: ConnectionTrait> Writer<'_, C> {
         column: &str,
         value: impl FnOnce() -> V,
     ) -> ActiveValue<V> {
-        if self.capabilities.has(table, column) { Set(value()) } else { ActiveValue::NotSet }
+        optional(self.capabilities, table, column, value)
     }
 }
 
-async fn insert<A>(db: &impl ConnectionTrait, rows: Vec<A>, conflict: Option<OnConflict>) -> Result<()>
+/// A column that not every release has.
+pub(super) fn optional<V: Into<Value>>(
+    capabilities: &Capabilities,
+    table: &str,
+    column: &str,
+    value: impl FnOnce() -> V,
+) -> ActiveValue<V> {
+    if capabilities.has(table, column) { Set(value()) } else { ActiveValue::NotSet }
+}
+
+pub(super) async fn insert<A>(
+    db: &impl ConnectionTrait,
+    rows: Vec<A>,
+    conflict: Option<OnConflict>,
+) -> Result<()>
 where
     A: ActiveModelTrait + ActiveModelBehavior + IntoActiveModel<A> + Send,
 {

@@ -114,7 +114,7 @@ async fn whole(db: &impl ConnectionTrait, sentinel_path: &str) -> Result<Actual>
     Ok(actual)
 }
 
-async fn collections(
+pub(super) async fn collections(
     db: &impl ConnectionTrait,
     capabilities: &Capabilities,
 ) -> Result<BTreeMap<String, DbCollection>> {
@@ -212,19 +212,24 @@ async fn assignments(
 }
 
 /// The cells of one row, left to right.
-struct Cells<'a> {
+pub(super) struct Cells<'a> {
     row: &'a QueryResult,
     next: usize,
     sound: bool,
 }
 
 impl<'a> Cells<'a> {
-    fn new(row: &'a QueryResult) -> Self {
+    pub(super) fn new(row: &'a QueryResult) -> Self {
         Self { row, next: 0, sound: true }
     }
 
+    /// Whether every cell so far could be taken as it is.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
+    }
+
     /// The next cell; a value of another type, or a text that is not UTF-8, is `None` and makes the row unsound.
-    fn cell<T>(&mut self) -> Option<T>
+    pub(super) fn cell<T>(&mut self) -> Option<T>
     where
         Option<T>: TryGetable,
     {
@@ -233,6 +238,13 @@ impl<'a> Cells<'a> {
         value.unwrap_or_else(|_| {
             self.sound = false;
             None
+        })
+    }
+
+    pub(super) fn number(&mut self) -> i64 {
+        self.cell().unwrap_or_else(|| {
+            self.sound = false;
+            0
         })
     }
 }

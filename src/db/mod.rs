@@ -23,6 +23,7 @@ mod error;
 pub mod format;
 mod holders;
 mod load;
+mod owned;
 mod packed;
 mod schema;
 mod sync;
@@ -40,9 +41,11 @@ pub use checks::library_version;
 pub use connect::FileId;
 pub use error::{DbError, Result};
 pub use holders::{Holder, holders};
+pub use owned::{Colors, Edits, Owned};
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 
+pub(crate) use changes::Versions as Stand;
 use changes::{Versions, versions};
 use connect::{LOCK_RETRY, Pinned};
 

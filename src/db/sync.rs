@@ -239,7 +239,7 @@ impl Cache {
     }
 
     /// The versions of the transaction's snapshot; an error if the schema is not the one that was identified.
-    async fn versions_in(&self, txn: &impl ConnectionTrait) -> Result<Versions> {
+    pub(super) async fn versions_in(&self, txn: &impl ConnectionTrait) -> Result<Versions> {
         let current = versions(txn).await?;
         if current.schema == self.capabilities.schema_version {
             Ok(current)

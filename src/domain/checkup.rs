@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod database;
 pub mod drift;
 pub mod files;
+pub mod sections;
 pub mod service;
 pub mod system;
 pub mod watches;
@@ -79,11 +80,22 @@ pub fn worst(findings: &[Finding]) -> Verdict {
     findings.iter().map(|finding| finding.verdict).max().map_or(Verdict::Ok, |worst| worst.max(Verdict::Ok))
 }
 
-/// `1 row`, `2 rows`.
-fn count(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        n => format!("{n} {noun}s"),
+/// An error with its causes, on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// `1 row`, `2 rows`, `2 directories`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (n, Some(stem)) => format!("{n} {stem}ies"),
+        (n, None) => format!("{n} {noun}s"),
     }
 }
 

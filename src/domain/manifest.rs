@@ -20,7 +20,7 @@ mod split;
 mod strict;
 mod value;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -130,6 +130,33 @@ pub fn parse(text: &[u8], previous: Option<&Parsed>) -> Result<Parsed, Problem> 
     }
     let manifest = parse_whole(readable)?;
     Ok(Parsed { manifest: Arc::new(manifest), pieces: None, whole })
+}
+
+/// What a manifest says beside its artifacts, of which the result has none; a fraction of the work of [`parse`] for a
+/// large one. Problems are not told.
+///
+/// # Errors
+/// As [`parse`], as far as it is looked at.
+pub fn parse_sections(text: &str) -> Result<Manifest, Problem> {
+    let readable = check(text.as_bytes())?;
+    let alone = split::split(readable).and_then(|pieces| {
+        let rest = pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Artifact(_) => None,
+            Piece::Rest(range) => readable.get(range),
+        });
+        parse_rest(&rest.collect::<String>()).ok()
+    });
+    let manifest = match alone {
+        Some(rest) => assemble("", std::iter::empty(), &rest, &[]),
+        None => parse_whole(readable)?,
+    };
+    Ok(Manifest {
+        entries: Vec::new(),
+        unreadable: BTreeSet::new(),
+        unnamed: 0,
+        problems: Vec::new(),
+        ..manifest
+    })
 }
 
 /// The groups and tag definitions in a text that need not be a whole manifest: a manifest with nothing else in it, or
@@ -358,6 +385,7 @@ fn assemble<'a>(
     }
     let mut manifest = Manifest {
         name: rest.sections.name.clone(),
+        updated: rest.sections.updated.clone(),
         groups: rest.sections.groups.items.clone(),
         groups_incomplete: rest.sections.groups.incomplete,
         tag_definitions: rest.sections.tag_definitions.items.clone(),

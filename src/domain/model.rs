@@ -263,6 +263,8 @@ pub struct TagDefinition {
 pub struct Manifest {
     /// `[collection].name`. SkillMeat *saves* to the directory of this name, so it should equal the directory's.
     pub name: String,
+    /// `[collection].updated` as written, if it is a text. Every writer of SkillMeat sets it anew.
+    pub updated: Option<String>,
     /// The readable entries in file order. Of two with the same id SkillMeat lets the later one win.
     pub entries: Vec<Arc<PackedEntry>>,
     /// Entries whose id is known but which could not be read: a problem is not an absence.

@@ -69,6 +69,11 @@ pub struct Agreed {
     /// database. A membership that vanished while its artifact has another uuid, or none, went with the artifact's row:
     /// nobody took the artifact out of the group.
     pub member_uuids: BTreeMap<String, String>,
+    /// [`super::merge::digest_groups`] of the file's section when this was agreed. The section may say more than
+    /// `groups`, for some of what stands there has no place in the database.
+    pub groups_digest: String,
+    /// [`super::merge::digest_tags`] likewise.
+    pub tags_digest: String,
     /// Which database this was agreed with.
     pub epoch: Epoch,
 }
@@ -285,4 +290,6 @@ pub struct TagEdit {
     pub name: Option<String>,
     /// `color`; empty means NULL.
     pub color: Option<String>,
+    /// `slug`: a file gives the tag of this name another one.
+    pub slug: Option<String>,
 }

@@ -42,6 +42,16 @@ impl Plan {
         self == &Self::default()
     }
 
+    /// The artifacts whose rows the plan touches.
+    #[must_use]
+    pub fn artifacts(&self) -> BTreeSet<&ArtifactId> {
+        let new = self.new_artifacts.iter().map(|new| &new.id);
+        let rows = self.upserts.iter().map(|upsert| &upsert.artifact);
+        let tags = self.tag.iter().chain(&self.untag).map(|assignment| &assignment.artifact);
+        let gone = self.removals.iter().map(|removal| &removal.artifact);
+        new.chain(rows).chain(tags).chain(gone).collect()
+    }
+
     /// Number of rows the plan touches.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -115,6 +125,9 @@ pub struct Decision {
     pub absent: BTreeSet<ArtifactId>,
     /// Collections whose removals wait for a person's word.
     pub halts: Vec<Halt>,
+    /// Artifacts whose tags somebody may have changed in the database since the agreement in [`Memory::agreed_tags`]:
+    /// their tags are left alone until that has been carried to the file.
+    pub tags_waiting: BTreeSet<ArtifactId>,
     /// What a person should know: an artifact in two directories, a directory claimed by two rows.
     pub problems: Vec<Problem>,
 }
@@ -151,6 +164,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     let by_name: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.name.as_str(), tag)).collect();
     let by_id: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.id.as_str(), tag)).collect();
 
+    let mut tags_waiting = BTreeSet::new();
     for (id, (_, artifact)) in &winners {
         let entry = artifact.entry.unpack();
         if !actual.artifacts.contains_key(id) {
@@ -160,10 +174,16 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
                 deployed_version: entry.metadata.version.clone(),
             });
         }
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, &entry, artifact);
+        let assigned = actual.artifact_tags.get(*id);
+        let names = assigned.into_iter().flatten().filter_map(|tag_id| by_id.get(tag_id.as_str()));
+        let is_waiting = is_waiting(&entry, actual, memory, names.map(|row| &row.name));
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, &entry, artifact, is_waiting);
+        if is_waiting {
+            tags_waiting.insert((*id).clone());
+            continue;
+        }
 
         let mut wanted = BTreeSet::new();
-        let assigned = actual.artifact_tags.get(*id);
         for tag in tags::rows(&entry.metadata.tags) {
             // By slug, else by exact name: a tag made on the web may have a slug of its own.
             let row = by_slug
@@ -194,8 +214,9 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     for (directory, collection) in &desired.collections {
         match mapping.by_directory.get(directory) {
             Some(row) if row != DEFAULT_COLLECTION => {
-                for (_, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
-                    upsert(&mut plan, actual, row, &artifact.entry.unpack(), artifact);
+                for (id, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
+                    let is_waiting = tags_waiting.contains(id);
+                    upsert(&mut plan, actual, row, &artifact.entry.unpack(), artifact, is_waiting);
                 }
             }
             _ => {}
@@ -213,7 +234,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
                 .map(|(id, _)| Removal { collection: collection.to_owned(), artifact: id.clone() }),
         );
     }
-    Decision { plan, absent, halts, problems }
+    Decision { plan, absent, halts, tags_waiting, problems }
 }
 
 /// The artifact that stands for each id in scope: the active collection's, else that of the first directory in
@@ -253,10 +274,37 @@ fn winners<'d>(
     (winners, problems)
 }
 
-fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, entry: &Entry, artifact: &Artifact) {
+/// Whether the artifact's tags in the database are not to be touched yet. Where `tags_json` says what the file says there
+/// is nothing to carry there.
+fn is_waiting<'a>(
+    entry: &Entry,
+    actual: &'a Actual,
+    memory: &Memory,
+    assigned: impl Iterator<Item = &'a String>,
+) -> bool {
     let id = &entry.id;
-    let row = Row::new(entry, artifact.fingerprint.as_deref());
+    let Some(agreed) = memory.agreed_tags.get(id) else { return false };
+    let Some(current) = actual.memberships.get(DEFAULT_COLLECTION).and_then(|rows| rows.get(id)) else {
+        return false;
+    };
+    let tags_json = &current.row.tags;
+    current.sound && tags_json != &entry.metadata.tags && tags::may_differ(*agreed, tags_json, assigned)
+}
+
+fn upsert(
+    plan: &mut Plan,
+    actual: &Actual,
+    collection: &str,
+    entry: &Entry,
+    artifact: &Artifact,
+    tags_wait: bool,
+) {
+    let id = &entry.id;
+    let mut row = Row::new(entry, artifact.fingerprint.as_deref());
     let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
+    if tags_wait && let Some(current) = current {
+        row.tags.clone_from(&current.row.tags);
+    }
     if !current.is_some_and(|current| current.sound && current.synced && current.row == row) {
         plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row });
     }

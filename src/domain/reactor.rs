@@ -8,14 +8,18 @@
 //! * A start, a lost event, a rebuilt watcher and the slow safety timer each dirty everything.
 //! * A failed reconcile puts its scope back and waits, longer each time.
 //! * A foreign commit in the cache leads to a comparison even when no file changed.
+//! * Whoever asks is answered by a reconcile that began when all events of before the ask had come ([`barrier`]).
 //!
 //! What this module does not do: perform effects, or know what time it is. `tests` drives it with no runtime at all.
+
+mod barrier;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::dirty::{DirtySet, ScanScope, Window};
 use super::hint::Hint;
+use barrier::{Barriers, For};
 
 /// Writers touch the WAL before their commit can be seen, so the first look waits this long after the last touch …
 const CACHE_QUIET: Duration = Duration::from_millis(8);
@@ -23,6 +27,11 @@ const CACHE_QUIET: Duration = Duration::from_millis(8);
 const CACHE_MAX_WAIT: Duration = Duration::from_millis(50);
 /// A look that found nothing new is repeated once, this much later.
 const CACHE_SECOND_LOOK: Duration = Duration::from_millis(50);
+/// After a look that found a commit the next one waits as many times as long as that one took, because such a look
+/// carries groups and tags over to the files: a hammering writer gets a quarter of our time, and nobody else waits …
+const CACHE_REST: u32 = 3;
+/// … but never longer than this.
+const CACHE_REST_MAX: Duration = Duration::from_secs(1);
 /// Comparisons for foreign commits keep this distance, so that a bulk writer does not have us re-read after each commit.
 const COMPARE_DISTANCE: Duration = Duration::from_millis(250);
 /// First pause after a failure; doubled each time.
@@ -55,6 +64,15 @@ pub enum Mode {
     Polling,
 }
 
+/// Names an ask, so that its answer finds the one who asked. Given out by whoever passes asks on, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+impl Ticket {
+    /// The reactor itself: nobody is to be told.
+    pub const NOBODY: Self = Self(0);
+}
+
 /// Everything that can wake the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -70,13 +88,27 @@ pub enum Event {
     Wake,
     /// The worker finished a reconcile.
     Reconciled(Report),
-    /// The worker looked at the cache's change counter.
+    /// The worker looked at the cache's change counter, and if it had moved carried groups and tags over to the files.
     CacheChecked {
         /// Whether another process has committed since the last look, or the file was replaced.
         changed: bool,
     },
     /// Somebody asks for a reconcile now.
     Demand(ScanScope),
+    /// Somebody waits until everything that happened before is applied, on both sides. Answered by
+    /// [`Effect::Release`].
+    Barrier {
+        /// Who.
+        ticket: Ticket,
+        /// What is looked at whether events told of it or not.
+        scope: ScanScope,
+    },
+    /// Somebody asks whether events come. Answered by [`Effect::Probed`].
+    Probe(Ticket),
+    /// The event of the cookie with this number has come, and so have all events before it.
+    CookieSeen(u64),
+    /// The cookie with this number could not be laid.
+    CookieFailed(u64),
     /// The settings changed.
     Timing(Timing),
     /// Finish what is pending, then end.
@@ -115,10 +147,33 @@ pub enum Effect {
         /// Whether to compare every row, not only those of the artifacts in scope: another process has written.
         all_rows: bool,
     },
-    /// Look at the cache's change counter. Answered by [`Event::CacheChecked`].
+    /// Look at the cache's change counter, and if it has moved carry groups and tags over to the files at once: a person
+    /// at the web page waits for nothing else. The rows are compared afterwards, in a reconcile. Answered by
+    /// [`Event::CacheChecked`].
     CheckCache,
     /// Build the watcher anew. Answered by [`Event::Armed`].
     Rearm,
+    /// Make a file of this number where the watcher sees it. Answered by [`Event::CookieSeen`] or
+    /// [`Event::CookieFailed`], or not at all when events are lost.
+    Cookie(u64),
+    /// Tell these that the reconcile which served them has ended.
+    Release {
+        /// Whom.
+        tickets: Vec<Ticket>,
+        /// Which reconcile.
+        revision: u64,
+        /// Whether it looked at everything because events could not be relied on.
+        fresh: bool,
+        /// Whether it came to its end; if not, what they asked for is not applied.
+        done: bool,
+    },
+    /// Tell this one whether the watcher's events come.
+    Probed {
+        /// Whom.
+        ticket: Ticket,
+        /// Whether they do.
+        alive: bool,
+    },
     /// Everything pending is done; end.
     Stop,
 }
@@ -141,6 +196,9 @@ pub struct Reactor {
     look_again: Option<Instant>,
     last_full: Instant,
     rearm: Rearm,
+    /// Events were lost, and the watcher has not been rebuilt since.
+    blind: bool,
+    barriers: Barriers,
     stopping: bool,
 }
 
@@ -149,6 +207,10 @@ struct CacheWatch {
     /// First and last touch of the cache's files that has not been looked into.
     touched: Option<(Instant, Instant)>,
     second_look: Option<Instant>,
+    /// When the look under way began.
+    began: Option<Instant>,
+    /// No look before this.
+    rest: Option<Instant>,
     /// A foreign commit was seen and not compared yet.
     compare: bool,
     last_compare: Option<Instant>,
@@ -183,6 +245,8 @@ impl Reactor {
             look_again: None,
             last_full: now,
             rearm: Rearm::default(),
+            blind: false,
+            barriers: Barriers::default(),
             stopping: false,
         }
     }
@@ -197,6 +261,7 @@ impl Reactor {
             && self.cache.second_look.is_none()
             && !self.cache.compare
             && self.rearm.due.is_none()
+            && self.barriers.is_empty()
     }
 
     /// The number of the last reconcile that was started.
@@ -220,21 +285,41 @@ impl Reactor {
                 self.dirty.note(&hint, now);
                 self.second_looks.insert(hint, now + self.timing.window.max_wait);
             }
-            Event::Lost => self.rearm.ask(now),
+            Event::Lost => self.lost(now),
             Event::Armed(mode) => {
                 self.mode = mode;
+                self.blind = false;
+                self.barriers.blinded(); // what the old watcher had not told is not told any more
                 self.rearm.due = None;
                 self.rearm.retry = (mode == Mode::Polling).then(|| now + self.timing.poll * POLLS_PER_REARM);
                 self.dirty.add(ScanScope::All, now);
             }
             Event::Wake => {}
-            Event::Reconciled(report) => self.reconciled(report, now),
+            Event::Reconciled(report) => {
+                let release = self.release(report.result.is_ok());
+                self.reconciled(report, now);
+                let mut effects = Vec::from_iter(release);
+                effects.extend(self.step(now));
+                return effects;
+            }
             Event::CacheChecked { changed } => self.cache_checked(changed, now),
             Event::Demand(scope) => {
                 self.dirty.add(scope, now);
                 self.dirty.hurry();
                 self.not_before = None;
             }
+            Event::Barrier { ticket, scope } => {
+                match scope {
+                    ScanScope::All => self.barriers.ask_for_everything(ticket),
+                    ScanScope::Collections(_) => self.barriers.ask(ticket, For::Applied),
+                }
+                if scope != ScanScope::nothing() {
+                    self.dirty.add(scope, now);
+                }
+            }
+            Event::Probe(ticket) => self.barriers.ask(ticket, For::Seen),
+            Event::CookieSeen(number) => self.barriers.seen(number),
+            Event::CookieFailed(number) => self.barriers.failed(number),
             Event::Timing(timing) => self.timing = timing,
             Event::Terminate => self.stopping = true,
         }
@@ -245,7 +330,8 @@ impl Reactor {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         if self.worker.is_some() {
-            return self.rearm.next(); // everything else waits for the worker's answer
+            // Everything else waits for the worker's answer.
+            return self.rearm.next().into_iter().chain(self.barriers.deadline()).min();
         }
         let after_pause = |due: Instant| self.not_before.map_or(due, |pause| due.max(pause));
         let work = [self.files_due(), self.compare_due(), self.full_due()]
@@ -255,7 +341,8 @@ impl Reactor {
             .chain(self.look_again)
             .min()
             .map(after_pause);
-        work.into_iter().chain(self.cache.check_due()).chain(self.rearm.next()).min()
+        let others = [self.cache.check_due(), self.rearm.next(), self.barriers.deadline()];
+        work.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     fn files_due(&self) -> Option<Instant> {
@@ -277,6 +364,10 @@ impl Reactor {
 
     fn step(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let sighted = self.mode == Mode::Events && !self.blind;
+        if self.barriers.advance(sighted, now, &mut effects) {
+            self.lost(now);
+        }
         if self.rearm.next().is_some_and(|due| due <= now) {
             self.rearm.start(now);
             effects.push(Effect::Rearm);
@@ -291,6 +382,10 @@ impl Reactor {
             effects.push(effect);
             return effects;
         }
+        if self.barriers.is_due() {
+            effects.push(self.reconcile(now));
+            return effects;
+        }
         if self.not_before.is_some_and(|pause| pause > now) {
             // Even then a change to the cache is looked into: it may be what ends the pause.
             effects.extend(self.check_cache(now));
@@ -302,6 +397,9 @@ impl Reactor {
             self.second_looks.remove(&hint);
             // Through the window like any other: of a checkout there are thousands, a moment apart.
             self.dirty.note(&hint, now);
+        }
+        if past(self.full_due()) && sighted {
+            self.barriers.ask(Ticket::NOBODY, For::Seen); // a watcher that has died says nothing
         }
         if past(self.full_due()) || past(self.look_again) {
             self.dirty.add(ScanScope::All, now);
@@ -318,11 +416,19 @@ impl Reactor {
     fn check_cache(&mut self, now: Instant) -> Option<Effect> {
         self.cache.check_due().filter(|due| *due <= now)?;
         self.cache.touched = None;
+        self.cache.began = Some(now);
         self.worker = Some((ScanScope::nothing(), false));
         Some(Effect::CheckCache)
     }
 
     fn reconcile(&mut self, now: Instant) -> Effect {
+        if self.barriers.is_due() {
+            if self.barriers.begin().everything {
+                self.dirty.add(ScanScope::All, now);
+            }
+            // Whatever has been committed before the ask is seen by this reconcile, noticed or not.
+            self.cache.compare = true;
+        }
         let scope = self.dirty.take();
         if scope == ScanScope::All {
             self.last_full = now;
@@ -335,6 +441,18 @@ impl Reactor {
         self.revision += 1;
         self.worker = Some((scope.clone(), all_rows));
         Effect::Reconcile { revision: self.revision, scope, all_rows }
+    }
+
+    fn lost(&mut self, now: Instant) {
+        self.blind = true;
+        self.barriers.blinded();
+        self.rearm.ask(now);
+    }
+
+    fn release(&mut self, done: bool) -> Option<Effect> {
+        let batch = self.barriers.end();
+        let (tickets, fresh, revision) = (batch.asks, batch.everything, self.revision);
+        (!tickets.is_empty()).then_some(Effect::Release { tickets, revision, fresh, done })
     }
 
     fn reconciled(&mut self, report: Report, now: Instant) {
@@ -360,9 +478,11 @@ impl Reactor {
 
     fn cache_checked(&mut self, changed: bool, now: Instant) {
         self.worker = None;
+        let took = self.cache.began.take().map(|began| now.saturating_duration_since(began));
         if changed {
             self.cache.compare = true;
             self.cache.second_look = None;
+            self.cache.rest = took.map(|took| now + took.saturating_mul(CACHE_REST).min(CACHE_REST_MAX));
             // A cache that could not be used may be usable now.
             self.not_before = self.not_before.map(|pause| pause.min(now + COMPARE_DISTANCE));
         } else {
@@ -380,7 +500,8 @@ impl CacheWatch {
 
     fn check_due(&self) -> Option<Instant> {
         let touched = self.touched.map(|(first, last)| (last + CACHE_QUIET).min(first + CACHE_MAX_WAIT));
-        touched.into_iter().chain(self.second_look).min()
+        let due = touched.into_iter().chain(self.second_look).min()?;
+        Some(self.rest.map_or(due, |rest| due.max(rest)))
     }
 
     fn looked_in_vain(&mut self, now: Instant) {

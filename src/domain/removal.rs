@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::model::{ArtifactId, Collection, Desired, Doubt};
@@ -29,6 +30,10 @@ pub struct Memory {
     pub due: BTreeSet<ArtifactId>,
     /// Removals a person has confirmed, by directory.
     pub confirmed: BTreeMap<String, BTreeSet<ArtifactId>>,
+    /// [`super::tags::digest`] of the tags that file and database last agreed on. Where they have since been changed in
+    /// the database, the plan leaves an artifact's tags alone. Whoever has carried the change to the file, or found that
+    /// there is none, takes the artifact out of here for the next plan, and puts the new digest in when that is applied.
+    pub agreed_tags: Arc<BTreeMap<ArtifactId, u64>>,
 }
 
 /// A collection whose removals wait for a person.
@@ -195,7 +200,12 @@ impl Memory {
     /// What to remember for the next reconcile. What is due then is not known yet and left empty.
     #[must_use]
     pub fn after(&self, done: Done<'_>) -> Self {
-        Self { seen: self.seen_after(done), due: BTreeSet::new(), confirmed: self.confirmed_after(done) }
+        Self {
+            seen: self.seen_after(done),
+            due: BTreeSet::new(),
+            confirmed: self.confirmed_after(done),
+            agreed_tags: Arc::clone(&self.agreed_tags),
+        }
     }
 
     /// Each directory's entries, as far as they could be told.

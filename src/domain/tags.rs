@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use sha2::{Digest as _, Sha256};
+
 /// `tags.name` and `tags.slug` hold at most this many characters (CHECK constraints of the table).
 const MAX_CHARS: usize = 100;
 
@@ -54,6 +56,37 @@ pub fn rows(names: &[String]) -> Vec<FileTag> {
     tags
 }
 
+/// What makes two spellings one tag: the slug, or the name itself where that has none.
+#[must_use]
+pub fn key(name: &str) -> String {
+    let slug = slug(name);
+    if slug.is_empty() { name.trim().to_owned() } else { slug }
+}
+
+/// A number that is the same for the same tags in whatever order and spelling, to notice changes with. Two different
+/// lists share one by chance only, once in 2⁶⁴.
+pub fn digest<'a>(names: impl IntoIterator<Item = &'a String>) -> u64 {
+    let keys: BTreeSet<String> =
+        names.into_iter().map(|name| key(name)).filter(|key| !key.is_empty()).collect();
+    let mut hash = Sha256::new();
+    for key in keys {
+        hash.update(key.as_bytes());
+        hash.update([0]);
+    }
+    let bytes = hash.finalize();
+    bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Whether somebody may have changed an artifact's tags in the database since the tags with the digest `agreed` stood
+/// there: SkillMeat's endpoints that write the database alone write both places, so a change in one is none.
+pub fn may_differ<'a>(
+    agreed: u64,
+    tags_json: impl IntoIterator<Item = &'a String>,
+    artifact_tags: impl IntoIterator<Item = &'a String>,
+) -> bool {
+    digest(tags_json) != agreed && digest(artifact_tags) != agreed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +108,15 @@ mod tests {
             ("--a--b--", "a-b"),
         ] {
             assert_eq!(slug(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn digests_see_tags_and_not_their_spelling() {
+        let of = |names: &[&str]| digest(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["Foo Bar", "x"]), of(&["x", "foo_bar", "FOO-BAR", " "]));
+        for other in [&["x"][..], &["foo", "bar", "x"], &["foo-bar x"], &["foo-bar", "x", "日本"], &[]] {
+            assert_ne!(of(&["Foo Bar", "x"]), of(other), "{other:?}");
         }
     }
 

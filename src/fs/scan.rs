@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, FileType};
@@ -142,6 +143,14 @@ impl Scanner {
     pub fn recall(&mut self, row: CachedArtifact) {
         let place = (row.key.path.clone(), row.key.kind);
         self.cached.entry(row.key.collection.clone()).or_default().insert(place, Known::from(row));
+    }
+
+    /// Count every artifact that is looked at in `progress`, while a scan is under way: a long one can be told from one
+    /// that hangs.
+    #[must_use]
+    pub fn counting_in(mut self, progress: Arc<AtomicU64>) -> Self {
+        self.workers.progress = progress;
+        self
     }
 
     /// Look at what `scope` names. `now` is the time before the call; it must not be later than the real one.

@@ -5,6 +5,7 @@
 //!   what came before the watch;
 //! * lost events are said to be lost ([`Notice::Lost`]): the kernel's queue overflowed, the root was removed, renamed or
 //!   replaced, or the backend failed;
+//! * a cookie ([`Watcher::lay_cookie`]) is reported after everything that happened before it was laid;
 //! * running out of watches is said with the number that is needed ([`Coverage`]), and never ends the daemon.
 //!
 //! Watched are `~/.skillmeat` itself, `cache/` (for the database's own files), `collections/` and everything below it
@@ -15,6 +16,7 @@
 //! What this module does not do: read files, or decide anything.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -24,8 +26,10 @@ use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::domain::hint::{self, Hint};
 
+mod cookie;
 mod limits;
 
+use cookie::Jar;
 pub use limits::Limits;
 
 /// What the watcher has to say.
@@ -39,6 +43,10 @@ pub enum Notice {
     Lost(Loss),
     /// All watches were set up anew, or some could not be added at run time.
     Armed(Coverage),
+    /// The cookie of this number was seen: everything that happened before it was laid has been reported.
+    CookieSeen(u64),
+    /// The cookie of this number could not be laid.
+    CookieFailed(u64),
 }
 
 /// Why events were lost.
@@ -75,8 +83,14 @@ pub enum Use {
 enum Message {
     Raw(notify::Result<notify::Event>),
     Rearm,
+    Cookie(u64),
     Stop,
 }
+
+/// The watcher's thread has ended. It can only have panicked; its message is in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the watcher's thread has ended")]
+pub struct Gone;
 
 /// The running watcher. Dropping it stops its thread and takes every watch back.
 #[derive(Debug)]
@@ -86,13 +100,15 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Start watching below `root` (`~/.skillmeat`, which need not exist). Every [`Notice`] goes to `sink`, from the
-    /// watcher's thread; `sink` must not block. The first notice is [`Notice::Armed`].
+    /// Start watching below `root` (`~/.skillmeat`, which need not exist). `cookies` is a directory of our own, made if
+    /// it is missing. Every [`Notice`] goes to `sink`, from the watcher's thread; `sink` must not block. The first
+    /// notice is [`Notice::Armed`].
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn start(
         root: PathBuf,
+        cookies: PathBuf,
         events: Use,
         sink: impl FnMut(Notice) + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -104,21 +120,40 @@ impl Watcher {
                 events,
                 raw,
                 backend: None,
+                jar: Jar::new(cookies),
                 held: BTreeSet::new(),
                 refused: None,
                 wanted: 0,
                 sink,
             };
-            warden.arm();
-            warden.run(&inbox);
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                warden.arm();
+                warden.run(&inbox);
+            }));
+            drop(inbox); // first, so that whoever is told finds nobody here
+            if ended.is_err() {
+                (warden.sink)(Notice::Lost(Loss::Backend("the watcher's thread has panicked".into())));
+            }
         })?;
         Ok(Self { messages, thread: Some(thread) })
     }
 
     /// Take every watch back and set all of them up anew; answered by [`Notice::Armed`].
-    pub fn rearm(&self) {
-        // The thread ends only with the watcher, so this cannot fail while anyone can call it.
-        let _ = self.messages.send(Message::Rearm);
+    ///
+    /// # Errors
+    /// When the thread is gone; another watcher has to be started.
+    pub fn rearm(&self) -> Result<(), Gone> {
+        self.messages.send(Message::Rearm).map_err(|_| Gone)
+    }
+
+    /// Lay a cookie: answered by [`Notice::CookieSeen`] when everything that happened before this call has been
+    /// reported, by [`Notice::CookieFailed`] when that cannot be known, and not at all when events are lost meanwhile
+    /// ([`Notice::Lost`] or [`Notice::Armed`] comes instead) or the watcher is dead. `number` must be new.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub fn lay_cookie(&self, number: u64) -> Result<(), Gone> {
+        self.messages.send(Message::Cookie(number)).map_err(|_| Gone)
     }
 }
 
@@ -137,6 +172,7 @@ struct Warden<S> {
     events: Use,
     raw: mpsc::Sender<Message>,
     backend: Option<RecommendedWatcher>,
+    jar: Jar,
     held: BTreeSet<PathBuf>,
     wanted: usize,
     refused: Option<String>,
@@ -155,6 +191,7 @@ impl<S: FnMut(Notice)> Warden<S> {
                         notices.clear();
                         self.arm();
                     }
+                    Message::Cookie(number) => self.lay_cookie(number, &mut notices),
                     Message::Raw(event) => self.take(event, &mut notices),
                 }
             }
@@ -179,12 +216,25 @@ impl<S: FnMut(Notice)> Warden<S> {
             self.refused = Some("file events are switched off (watch.mode = \"poll\")".into());
         } else {
             match self.backend() {
-                Ok(backend) => self.backend = Some(backend),
+                Ok(mut backend) => {
+                    self.jar.watch(&mut backend);
+                    self.backend = Some(backend);
+                }
                 Err(error) => self.refused = Some(limits::explain_backend(&error)),
             }
         }
         self.plant_root();
         self.report();
+    }
+
+    fn lay_cookie(&mut self, number: u64, notices: &mut Vec<Notice>) {
+        let laid = self.backend.as_mut().map(|backend| self.jar.lay(number, backend));
+        if let Some(Err(error)) = &laid {
+            tracing::debug!(%error, "a cookie could not be laid");
+        }
+        if !matches!(laid, Some(Ok(()))) {
+            notices.push(Notice::CookieFailed(number));
+        }
     }
 
     fn backend(&self) -> notify::Result<RecommendedWatcher> {
@@ -298,6 +348,10 @@ impl<S: FnMut(Notice)> Warden<S> {
     }
 
     fn take_path(&mut self, kind: &EventKind, path: &Path, notices: &mut Vec<Notice>) {
+        if let Some(cookie) = self.jar.take(path) {
+            notices.extend(cookie.map(Notice::CookieSeen));
+            return;
+        }
         let came = matches!(
             kind,
             EventKind::Create(_)

@@ -37,7 +37,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-pub use sweep::{STRAY_AGE, Swept, sweep};
+pub use sweep::{STRAY_AGE, Swept, strays, sweep};
 use target::{Held, OpenError, Target, Temp};
 
 /// The largest manifest that is read or written, in bytes: a hundred thousand entries.

@@ -1,21 +1,32 @@
-//! What a service manager needs to run the daemon: a systemd user unit, a launchd agent.
+//! The daemon as a service of its user: under systemd's user manager, or as an agent of launchd.
 //!
-//! Both are files of the repository (`systemd/`, `launchd/`), embedded here. [`Kind::text`] fills in where the program
-//! is; the rest of the text is as shipped, comments included.
+//! The files are of the repository (`systemd/`, `launchd/`); [`text`] fills in what is the case here and [`seal`] tells
+//! our hand from a person's. [`systemd`] and [`launchd`] find out how things are, [`plan`] says from that, as values, what
+//! is to be done, and [`act`] does it.
 //!
-//! What this module does not do: install, start or ask a service manager anything.
+//! What this module does not do: speak to the daemon. Whether the service works is asked of the daemon itself, by the
+//! command line.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use crate::domain::checkup::service::{Service, Unit};
 use crate::paths::Platform;
 
-const UNIT: &str = include_str!("../../systemd/skillmeatd.service");
-const AGENT: &str = include_str!("../../launchd/skillmeatd.plist");
+pub mod act;
+pub mod call;
+pub mod launchd;
+pub mod plan;
+pub mod seal;
+pub mod systemd;
+pub mod text;
 
-/// The unit's words for the place `cargo install` puts programs in.
-const SHIPPED_PROGRAM: &str = "%h/.cargo/bin/skillmeatd";
+pub use text::Job;
+
+use launchd::Launchd;
+use plan::{Commands, Found};
+use systemd::Systemd;
 
 /// Which service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +35,17 @@ pub enum Kind {
     Systemd,
     /// launchd, an agent of one user.
     Launchd,
+}
+
+impl Kind {
+    /// The service manager of this platform.
+    #[must_use]
+    pub const fn current() -> Self {
+        match Platform::current() {
+            Platform::Xdg => Self::Systemd,
+            Platform::MacOs => Self::Launchd,
+        }
+    }
 }
 
 /// Why there is no text for the service manager.
@@ -39,81 +61,204 @@ pub enum ServiceError {
     QuoteInProgram(PathBuf),
 }
 
-impl Kind {
-    /// The service manager of this platform.
+/// What a service manager says of our service. Fields it has no word for stay empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Running {
+    /// It knows the service.
+    pub loaded: bool,
+    /// It has been told never to start it.
+    pub masked: bool,
+    /// `LoadState` of systemd.
+    pub load: String,
+    /// The file it has read.
+    pub from: Option<PathBuf>,
+    /// Further files that change it: a person's own.
+    pub overrides: Vec<PathBuf>,
+    /// The file has changed since it was read.
+    pub stale: bool,
+    /// It is started at login.
+    pub enabled: bool,
+    /// `UnitFileState` of systemd.
+    pub file_state: String,
+    /// It runs, and is ready.
+    pub active: bool,
+    /// It ran, and failed for good.
+    pub failed: bool,
+    /// The manager's own word for the state.
+    pub state: String,
+    /// What the daemon has told the manager of its state.
+    pub told: String,
+    /// Since when it is active.
+    pub since: Option<String>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// How often it was started again by itself.
+    pub restarts: u64,
+    /// How it ended last, in the manager's word.
+    pub result: String,
+    /// Its last exit status.
+    pub exit: Option<i32>,
+    /// How long it may be without a sign of life.
+    pub watchdog: Option<String>,
+    /// The program that is run.
+    pub program: Option<PathBuf>,
+    /// Whether it goes on when its user has logged out; `None` when that cannot be told.
+    pub linger: Option<bool>,
+}
+
+/// The service manager of this user.
+#[derive(Debug, Clone)]
+pub enum Manager {
+    /// See there.
+    Systemd(Systemd),
+    /// See there.
+    Launchd(Launchd),
+}
+
+impl Manager {
+    /// The one of this platform. `home` and `config_home` are those of the person, not those of a scratch home.
     #[must_use]
-    pub const fn current() -> Self {
-        match Platform::current() {
-            Platform::Xdg => Self::Systemd,
-            Platform::MacOs => Self::Launchd,
+    pub fn current(home: &Path, config_home: &Path) -> Self {
+        match Kind::current() {
+            Kind::Systemd => Self::Systemd(Systemd::new(config_home.to_owned())),
+            Kind::Launchd => Self::Launchd(Launchd::new(home, rustix::process::getuid().as_raw())),
         }
     }
 
-    /// The whole file that makes this service manager run `program` (an absolute path). `home` is the user's home
-    /// directory; systemd knows it by itself.
-    ///
-    /// # Errors
-    /// When a path holds control characters or is not UTF-8; for systemd, when the program's holds quotes or backslashes.
-    pub fn text(self, program: &Path, home: &Path) -> Result<String, ServiceError> {
-        Ok(match self {
-            Self::Systemd => {
-                let text = plain(program)?;
-                if text.contains(['"', '\'', '\\']) {
-                    return Err(ServiceError::QuoteInProgram(program.to_owned()));
-                }
-                UNIT.replace(SHIPPED_PROGRAM, &systemd_word(text))
+    /// Which it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Systemd(_) => Kind::Systemd,
+            Self::Launchd(_) => Kind::Launchd,
+        }
+    }
+
+    /// Its version, where that matters.
+    #[must_use]
+    pub fn version(&self) -> Option<u32> {
+        match self {
+            Self::Systemd(systemd) => systemd.version(),
+            Self::Launchd(_) => None,
+        }
+    }
+
+    /// How things are; `Err` says why there is no manager to ask.
+    pub fn found(&self) -> (Found, Result<(), String>) {
+        match self {
+            Self::Systemd(systemd) => systemd.found(),
+            Self::Launchd(launchd) => launchd.found(),
+        }
+    }
+
+    /// How to ask it for things.
+    #[must_use]
+    pub fn commands(&self) -> &Commands {
+        match self {
+            Self::Systemd(systemd) => systemd.commands(),
+            Self::Launchd(launchd) => launchd.commands(),
+        }
+    }
+
+    /// How things are, for a checkup.
+    #[must_use]
+    pub fn checkup(&self) -> Service {
+        let (found, answer) = self.found();
+        match (found.running, answer) {
+            (Some(running), Ok(())) if running.loaded || running.masked || found.text.is_some() => {
+                Service::Installed(Box::new(running.unit()))
             }
-            Self::Launchd => AGENT
-                .replace("@PROGRAM@", &xml_text(plain(program)?))
-                .replace("@HOME@", &xml_text(plain(home)?)),
-        })
+            (Some(_), Ok(())) => Service::NotInstalled,
+            (_, Err(why)) => Service::NoManager(why),
+            (None, Ok(())) => Service::NotInstalled,
+        }
     }
 }
 
-fn plain(path: &Path) -> Result<&str, ServiceError> {
-    path.to_str()
-        .filter(|text| !text.contains(char::is_control))
-        .ok_or_else(|| ServiceError::Unwritable(path.to_owned()))
-}
-
-/// A path as the first word of `ExecStart=` (systemd.service(5), "COMMAND LINES"): quoted where it has to be, and with
-/// no specifiers in it. Quotes and backslashes cannot occur. A dollar sign stands for itself there: the program's name takes no variables.
-fn systemd_word(path: &str) -> String {
-    let path = path.replace('%', "%%");
-    let safe = |c: char| c.is_alphanumeric() || "/._-+%".contains(c);
-    if path.chars().all(safe) {
-        return path;
+impl Running {
+    fn unit(&self) -> Unit {
+        Unit {
+            load: self.load.clone(),
+            active: self.state.clone(),
+            file: self.file_state.clone(),
+            result: self.result.clone(),
+            restarts: self.restarts,
+            pid: self.pid.unwrap_or(0),
+            program_exists: self.program.as_ref().is_some_and(|program| program.is_file()),
+            linger: self.linger,
+        }
     }
-    format!("\"{path}\"")
 }
 
-fn xml_text(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// How a process is confined by those who started it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// It cannot gain rights by running a program (`NoNewPrivs`).
+    pub no_new_privileges: bool,
+    /// Its system calls are filtered (`Seccomp: 2`).
+    pub system_calls_filtered: bool,
+}
+
+/// How the process `pid` is confined, as the kernel says (proc(5)); `None` where there is no such process or no `/proc`.
+#[must_use]
+pub fn confinement(pid: u32) -> Option<Confinement> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.map(str::trim).unwrap_or_default()
+    };
+    Some(Confinement {
+        no_new_privileges: field("NoNewPrivs") == "1",
+        system_calls_filtered: field("Seccomp") == "2",
+    })
+}
+
+/// How many of the directories above a file are missing.
+fn missing_above(file: &Path) -> usize {
+    file.ancestors().skip(1).take_while(|above| above.symlink_metadata().is_err()).count()
 }
 
 /// The name of the running program that outlives an upgrade: the way it was called, symbolic links kept, if that leads
-/// to `running` (what the system says is running). A package manager points such a link at each new version in turn.
+/// to `running` (what the system says is running). A package manager points such a link at each new version in turn. A
+/// program that was called by its very own path is named as `PATH` names it, if it does.
 ///
 /// `called` is the process's first argument, `search` is `$PATH`, `directory` the working directory.
 #[must_use]
 pub fn lasting_name(running: &Path, called: &OsStr, search: Option<&OsStr>, directory: &Path) -> PathBuf {
     let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
     let called = Path::new(called);
-    let candidates: Vec<PathBuf> = if called.components().count() > 1 {
-        vec![directory.join(called)]
-    } else {
-        search
-            .map(|search| std::env::split_paths(search).map(|dir| dir.join(called)).collect())
-            .unwrap_or_default()
-    };
+    let direct = (called.components().count() > 1).then(|| directory.join(called));
+    let name = called.file_name().unwrap_or_default();
+    let found = search.map(|search| std::env::split_paths(search).map(|dir| dir.join(name)));
+    let is_link = |path: &PathBuf| path.symlink_metadata().is_ok_and(|data| data.is_symlink());
+    let linked = direct.clone().filter(is_link);
+    let candidates = linked.into_iter().chain(found.into_iter().flatten()).chain(direct);
     let same =
         |path: &PathBuf| path.is_absolute() && identity(path).is_some_and(|it| Some(it) == identity(running));
     // Without `.` and with no `..`: a way through a directory that may go is no lasting one.
     let straight = |path: PathBuf| {
         let path: PathBuf = path.components().collect();
-        (!path.components().any(|part| part == std::path::Component::ParentDir)).then_some(path)
+        (!path.components().any(|part| part == Component::ParentDir)).then_some(path)
     };
-    candidates.into_iter().find(same).and_then(straight).unwrap_or_else(|| running.to_owned())
+    candidates.filter(same).find_map(straight).unwrap_or_else(|| running.to_owned())
+}
+
+/// Why a program at this path will not be there for long, if so.
+#[must_use]
+pub fn fleeting(program: &Path) -> Option<&'static str> {
+    let parts: Vec<_> = program.iter().map(|part| part.to_string_lossy()).collect();
+    let built = |pair: &[std::borrow::Cow<'_, str>]| {
+        pair[0] == "target" && (pair[1] == "debug" || pair[1] == "release")
+    };
+    if parts.windows(2).any(built) {
+        Some(
+            "is in a build directory, which `cargo clean` empties; `cargo install --path .` puts it in a better place",
+        )
+    } else if program.starts_with("/nix/store") || parts.iter().any(|part| *part == "Cellar") {
+        Some("is a place for one version, which an upgrade leaves behind; call it by its name on PATH")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

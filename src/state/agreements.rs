@@ -44,6 +44,9 @@ pub struct KeptConflict<C> {
     pub at_ms: i64,
 }
 
+/// Agreed tags with their digest, by collection directory and artifact; `None` where there are none any more.
+pub type TagChanges = BTreeMap<(String, ArtifactId), Option<(u64, Vec<String>)>>;
+
 impl State {
     /// The agreement of every directory. One of another shape (a later or older version wrote it) counts as none.
     ///
@@ -141,17 +144,17 @@ impl State {
         self.write(vec![(sql, vec![json!(ids).to_string().into()])]).await
     }
 
-    /// The agreed tags of every artifact, by collection directory and artifact.
+    /// The digest of every artifact's agreed tags, by collection directory and artifact.
     ///
     /// # Errors
     /// See [`super::StateError`].
-    pub async fn agreed_tags(&self) -> Result<BTreeMap<(String, ArtifactId), Vec<String>>> {
-        let rows = self.rows("SELECT collection, artifact, payload FROM agreed_tags", vec![]).await?;
+    pub async fn agreed_tag_digests(&self) -> Result<BTreeMap<(String, ArtifactId), u64>> {
+        let rows = self.rows("SELECT collection, artifact, digest FROM agreed_tags", vec![]).await?;
         let mut agreed = BTreeMap::new();
         for row in &rows {
-            let (artifact, payload): (String, String) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-            if let (Ok(artifact), Ok(tags)) = (artifact.parse(), serde_json::from_str(&payload)) {
-                agreed.insert((row.try_get_by_index(0)?, artifact), tags);
+            if let Ok(artifact) = row.try_get_by_index::<String>(1)?.parse() {
+                let digest: i64 = row.try_get_by_index(2)?;
+                agreed.insert((row.try_get_by_index(0)?, artifact), digest.cast_unsigned());
             }
         }
         Ok(agreed)
@@ -179,26 +182,28 @@ impl State {
         Ok(agreed)
     }
 
-    /// Keeps `Some` and forgets `None`.
+    /// Keeps `Some`, tags with their digest, and forgets `None`.
     ///
     /// # Errors
     /// See [`super::StateError`].
-    pub async fn save_agreed_tags(
-        &self,
-        changes: &BTreeMap<(String, ArtifactId), Option<Vec<String>>>,
-    ) -> Result<()> {
+    pub async fn save_agreed_tags(&self, changes: &TagChanges) -> Result<()> {
         let (mut keep, mut forget) = (Vec::new(), Vec::new());
         for ((collection, artifact), tags) in changes {
             match tags {
-                Some(tags) => keep.push(json!([collection, artifact.to_string(), json!(tags).to_string()])),
+                Some((digest, tags)) => keep.push(json!([
+                    collection,
+                    artifact.to_string(),
+                    digest.cast_signed(),
+                    json!(tags).to_string()
+                ])),
                 None => forget.push(json!([collection, artifact.to_string()])),
             }
         }
         self.write(vec![
             (
-                "INSERT INTO agreed_tags (collection, artifact, payload)
-                    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
-                    ON CONFLICT DO UPDATE SET payload = excluded.payload",
+                "INSERT INTO agreed_tags (collection, artifact, digest, payload)
+                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+                    ON CONFLICT DO UPDATE SET digest = excluded.digest, payload = excluded.payload",
                 vec![json!(keep).to_string().into()],
             ),
             (

@@ -10,6 +10,7 @@
 mod agreements;
 mod error;
 mod history;
+mod integrity;
 mod open;
 mod records;
 mod sets;
@@ -20,9 +21,10 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, TransactionTrait, Value,
 };
 
-pub use agreements::{Agreement, KEPT_DIGESTS, KeptConflict};
+pub use agreements::{Agreement, KEPT_DIGESTS, KeptConflict, TagChanges};
 pub use error::{Result, StateError};
 pub use history::{KEPT_PER_COLLECTION, Kept};
+pub use integrity::{Integrity, integrity};
 pub use records::ScanKey;
 
 /// The name of the file in the state directory.

@@ -9,10 +9,13 @@
 mod child;
 mod cli;
 mod contract;
+mod control;
 mod daemon;
 mod faults;
 mod generate;
+mod groups;
 mod home;
 mod interop;
+mod lists;
 mod service;
 mod tidy;

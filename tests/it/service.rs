@@ -2,8 +2,11 @@
 //!
 //! What these tests do not do: run launchd (its agent is parsed, no more), or install anything outside their own home.
 
+mod install;
+mod rounds;
 mod sandbox;
 mod systemd;
+mod watchdog;
 
 use std::fs;
 use std::io::Write as _;
@@ -141,19 +144,30 @@ struct Listener {
 
 impl Listener {
     fn of(home: &Home) -> Self {
+        Self::with(home, |_| {})
+    }
+
+    /// With more in the daemon's surroundings.
+    fn with(home: &Home, more: impl FnOnce(&mut Command)) -> Self {
         let path = home.path().join("run/manager");
         let socket = UnixDatagram::bind(&path).expect("a socket");
-        socket.set_read_timeout(Some(SEEN)).expect("a time limit");
         let mut command = home.command(binary());
         command.arg("run").env("NOTIFY_SOCKET", path);
+        more(&mut command);
         Self { socket, daemon: Running::spawn("skillmeatd", command, &home.logs()) }
     }
 
     /// The next message.
     fn hear(&self) -> String {
+        self.hear_within(SEEN).expect("a message within the time limit")
+    }
+
+    /// The next message, if it comes in this time.
+    fn hear_within(&self, time: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(time)).expect("a time limit");
         let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).expect("a message within the time limit");
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
+        let length = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
     }
 
     /// The next message after the news that nothing is known yet, which may come or not.
@@ -189,7 +203,8 @@ fn a_service_manager_hears_of_start_reload_and_end() {
     assert_eq!(listener.hear(), "STATUS=watching\n");
 
     assert!(listener.daemon.stop().success());
-    assert_eq!(listener.hear(), "STOPPING=1\nSTATUS=stopping\n");
+    // With the time it may take: what work in hand may, and some for the end itself.
+    assert_eq!(listener.hear(), "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=30000000\n");
     listener.socket.set_nonblocking(true).expect("no waiting");
     assert!(listener.socket.recv(&mut [0; 1]).is_err(), "nothing is told after the end");
 }
@@ -215,14 +230,10 @@ fn a_daemon_that_waits_for_a_lock_is_not_ready() {
     holder.execute_batch("BEGIN IMMEDIATE").expect("its lock");
     let listener = Listener::of(&home);
     // Longer than it takes to find out, and to call the lock a setback.
-    listener.socket.set_read_timeout(Some(Duration::from_secs(4))).expect("a time limit");
-    let mut buffer = [0; 4096];
-    while let Ok(length) = listener.socket.recv(&mut buffer) {
-        let told = String::from_utf8_lossy(&buffer[..length]);
+    while let Some(told) = listener.hear_within(Duration::from_secs(4)) {
         assert!(!told.contains("READY"), "{told:?}");
     }
     holder.execute_batch("ROLLBACK").expect("the lock given back");
-    listener.socket.set_read_timeout(Some(SEEN)).expect("a time limit");
     let ready = eventually(SEEN, "it is ready", || {
         Some(listener.hear()).filter(|told| told.contains("READY")).ok_or_else(String::new)
     });

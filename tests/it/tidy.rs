@@ -24,7 +24,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["domain", "paths"]),
     ("daemon", &["domain", "paths", "config", "observe", "fs", "db", "state", "control"]),
     ("service", &["domain", "paths", "config"]),
-    ("cli", &["domain", "paths", "config", "observe", "fs", "db", "state", "control", "daemon", "service"]),
+    ("doctor", &["domain", "paths", "config", "fs", "db", "state", "control", "service"]),
+    (
+        "cli",
+        &[
+            "domain", "paths", "config", "observe", "fs", "db", "state", "control", "daemon", "service",
+            "doctor",
+        ],
+    ),
 ];
 
 /// Crates that may be named in these layers only.

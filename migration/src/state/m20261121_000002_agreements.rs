@@ -26,10 +26,11 @@ const UP: &[&str] = &[
         digest TEXT NOT NULL,
         UNIQUE (collection, section, digest)
     ) STRICT",
-    // The tags of each artifact when database and manifest were last equal.
+    // The tags of each artifact when database and manifest were last equal, and a digest to compare them by.
     "CREATE TABLE agreed_tags (
         collection TEXT NOT NULL,
         artifact TEXT NOT NULL,
+        digest INTEGER NOT NULL,
         payload TEXT NOT NULL,
         PRIMARY KEY (collection, artifact)
     ) STRICT, WITHOUT ROWID",

@@ -19,7 +19,7 @@ const ROWS: &str = "
     INSERT INTO meta VALUES ('k', 'v');
     INSERT INTO agreements VALUES ('default', '{}');
     INSERT INTO sections_seen (collection, section, digest) VALUES ('default', 'groups', 'd');
-    INSERT INTO agreed_tags VALUES ('default', 'skill:a', '[]');
+    INSERT INTO agreed_tags VALUES ('default', 'skill:a', 1, '[]');
     INSERT INTO conflicts VALUES ('c1', 'default', '{}', 1);";
 
 #[tokio::test]

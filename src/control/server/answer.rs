@@ -5,40 +5,55 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::control::protocol::{Refusal, VERSION};
+use crate::control::protocol::{Refusal, VERSION, titles};
 
 /// Longest request body, in bytes.
 pub(super) const BODY_MAX: usize = 1 << 20;
 /// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body, as JSON of this shape.
 ///
 /// # Errors
 /// With 413 when it is too large, 408 when it is too slow, and 422 when it is not understood.
 pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    parse(&bytes(request).await?)
+}
+
+/// As [`read`], but no body at all is the default.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn read_or_default<T: DeserializeOwned + Default>(request: Request) -> Result<T, Refusal> {
+    let bytes = bytes(request).await?;
+    if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
+}
+
+async fn bytes(request: Request) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(413, "request too large", format!("a body has at most {BODY_MAX} bytes"));
     if hyper::body::Body::size_hint(request.body()).lower() > BODY_MAX as u64 {
         return Err(too_large()); // announced: there is no need to wait for it
     }
     let body = tokio::time::timeout(PATIENCE, axum::body::to_bytes(request.into_body(), BODY_MAX));
-    let bytes = body
-        .await
+    body.await
         .map_err(|_| Refusal::new(408, "request too slow", "the body did not arrive in time"))?
-        .map_err(|_| too_large())?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::new(422, "body not understood", error.to_string()))
+        .map_err(|_| too_large())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| Refusal::new(422, titles::BODY, error.to_string()))
 }
 
 /// There is nothing at this path.
 pub(super) async fn unknown() -> Response {
-    refuse(Refusal::new(404, "no such path", format!("this daemon serves /v{VERSION}/status and others")))
+    refuse(Refusal::new(404, titles::UNKNOWN, format!("this daemon serves /v{VERSION}/status and others")))
 }
 
 /// There is something at this path, but not for this method.

@@ -29,15 +29,27 @@ impl Asks {
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Ask,
     ) -> Result<T, Refusal> {
+        self.ask_for(PATIENCE, question).await
+    }
+
+    /// Ask, and wait for the answer, but not longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Asks::ask`].
+    pub(super) async fn ask_for<T>(
+        &self,
+        patience: Duration,
+        question: impl FnOnce(oneshot::Sender<T>) -> Ask,
+    ) -> Result<T, Refusal> {
         let (sender, answer) = oneshot::channel();
         let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
         self.0.send(question(sender)).map_err(|_| stopping())?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer.map_err(|_| stopping()),
             Err(_) => Err(Refusal::new(
                 504,
                 "no answer in time",
-                "the daemon is busy; see its log for what it is at",
+                format!("the daemon did not answer within {patience:?}; what was asked for goes on"),
             )),
         }
     }

@@ -1,5 +1,6 @@
 //! Server and client together, over a real socket, with a daemon made of one closure.
 
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 

@@ -143,17 +143,20 @@ fn describe(path: &Path, identity: &Identity) -> Database {
             "half_schema",
             Some(format!(
                 "the cache database was left half made by a first start of the web backend ({reason}); nothing is \
-                 written to it. Stop the backend, delete {path}, {path}-wal and {path}-shm, and run `skillmeat list` \
-                 before you start it again"
+                 written to it. Stop the backend, then: skillmeatd db rebuild"
             )),
         ),
         Identity::Incomplete { missing } => (
             "incomplete",
             Some(format!("the cache database lacks {}; nothing is written to it", missing.join(", "))),
         ),
-        Identity::NotADatabase { reason } => {
-            ("not_a_database", Some(format!("{path} is not a database that can be read: {reason}")))
-        }
+        Identity::NotADatabase { reason } => (
+            "not_a_database",
+            Some(format!(
+                "{path} is not a database that can be read ({reason}). Stop the web backend, then: skillmeatd db \
+                     rebuild"
+            )),
+        ),
     };
     Database { path, kind: kind.to_owned(), detail }
 }

@@ -198,6 +198,6 @@ impl Engine {
 }
 
 /// The manifest's path below `~/.skillmeat`.
-fn manifest_of(collection: &str) -> String {
+pub(super) fn manifest_of(collection: &str) -> String {
     format!("collections/{collection}/collection.toml")
 }

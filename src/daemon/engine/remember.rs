@@ -18,13 +18,15 @@ use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
 use crate::fs::artifact::Frontmatter;
 use crate::fs::stat_cache::{CacheKey, CachedArtifact};
-use crate::state::ScanKey;
+use crate::state::{ScanKey, TagChanges};
 
 /// What changed in memory and is not written down yet.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
     /// Frontmatter that was followed.
     pub(super) bases: BTreeMap<(String, ArtifactId), Arc<Frontmatter>>,
+    /// Tags that both sides agree on, with their digest.
+    pub(super) tags: TagChanges,
     /// Directories whose entries are not the ones that were last written down.
     seen: BTreeSet<String>,
     /// Directories of which fewer removals are confirmed than were written down.
@@ -59,9 +61,10 @@ impl Engine {
     /// already.
     pub async fn persist(&mut self) {
         self.persist_bases().await;
+        self.persist_tags().await;
         self.persist_scans().await;
         let now = Utc::now().timestamp_millis();
-        let Unsaved { bases: _, seen, confirmed } = std::mem::take(&mut self.unsaved);
+        let Unsaved { bases: _, tags: _, seen, confirmed } = std::mem::take(&mut self.unsaved);
         for directory in seen {
             let ids = self.memory.seen.get(&directory);
             if let Err(error) = self.state.save_seen(&directory, ids, now).await {
@@ -88,6 +91,17 @@ impl Engine {
         if let Err(error) = self.state.save_bases(&changes).await {
             tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
             self.unsaved.bases = bases; // tried again the next time
+        }
+    }
+
+    /// Write down which tags both sides agree on.
+    pub(super) async fn persist_tags(&mut self) {
+        let tags = std::mem::take(&mut self.unsaved.tags);
+        if tags.is_empty() {
+            return;
+        }
+        if let Err(error) = self.state.save_agreed_tags(&tags).await {
+            tracing::warn!(error = %board::chain(&error), "cannot note which tags database and manifests agree on");
         }
     }
 

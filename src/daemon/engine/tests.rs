@@ -12,6 +12,7 @@ use crate::domain::removal::HaltReason;
 use crate::paths::Environment;
 
 mod cost;
+mod exchange;
 
 struct Scene {
     _home: TempDir,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -10,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, EngineError, Findings};
 use crate::config::Config;
+use crate::control::Review;
 use crate::control::protocol::Sandbox;
 use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
@@ -21,6 +24,7 @@ enum Job {
     CheckCache,
     Configure(Box<Config>),
     Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
+    Review(Review),
 }
 
 /// What comes back.
@@ -32,6 +36,8 @@ pub(in crate::daemon) enum Answer {
     Reconciled { revision: u64, findings: Box<Findings>, look_again: Option<Instant> },
     /// The cache's change counter was looked at.
     CacheChecked { changed: bool },
+    /// The worker is there, as it was asked.
+    Alive,
     /// The thread has panicked; there will be no more answers.
     Died,
 }
@@ -65,6 +71,8 @@ pub(in crate::daemon) enum StartError {
 #[derive(Debug)]
 pub(in crate::daemon) struct Worker {
     jobs: Option<mpsc::UnboundedSender<Job>>,
+    questions: mpsc::UnboundedSender<()>,
+    progress: Arc<AtomicU64>,
     abandon: Option<oneshot::Sender<()>>,
     host: Option<JoinHandle<()>>,
 }
@@ -74,11 +82,13 @@ impl Worker {
     pub(in crate::daemon) async fn start(
         paths: Paths,
         config: Config,
-        deliver: impl Fn(Answer) + Send + 'static,
+        deliver: impl Fn(Answer) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (abandon, abandoned) = oneshot::channel();
         let (opened, result) = oneshot::channel();
+        let (questions, asked) = mpsc::unbounded_channel();
+        let progress = Arc::<AtomicU64>::default();
         let mut seat = Seat {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
             programs: Handle::current(),
@@ -87,16 +97,18 @@ impl Worker {
             opening: Some((config, opened)),
             paths,
             inbox,
+            asked,
+            progress: Arc::clone(&progress),
             abandoned,
             left: None,
-            deliver,
+            deliver: Arc::new(deliver),
         };
         let host = std::thread::Builder::new().name("worker-host".into()).spawn(move || {
             while let Some(next) = seat.occupy() {
                 seat = next;
             }
         })?;
-        let worker = Self { jobs: Some(jobs), abandon: Some(abandon), host: Some(host) };
+        let worker = Self { jobs: Some(jobs), questions, progress, abandon: Some(abandon), host: Some(host) };
         match result.await {
             Ok(opened) => opened?,
             // It has panicked, and has said so; or there was no thread.
@@ -119,6 +131,17 @@ impl Worker {
         }
     }
 
+    /// Whether it is there: answered by [`Answer::Alive`] unless it is in the middle of something that cannot be
+    /// interrupted, or hangs.
+    pub(in crate::daemon) fn ask(&self) {
+        let _ = self.questions.send(()); // fails only after the thread has panicked, which has been told already
+    }
+
+    /// Grows while something long is being done.
+    pub(in crate::daemon) fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+
     pub(in crate::daemon) fn reconcile(&self, revision: u64, scope: ScanScope, all_rows: bool) {
         self.send(Job::Reconcile { revision, scope, all_rows });
     }
@@ -129,6 +152,10 @@ impl Worker {
 
     pub(in crate::daemon) fn configure(&self, config: Config) {
         self.send(Job::Configure(Box::new(config)));
+    }
+
+    pub(in crate::daemon) fn review(&self, review: Review) {
+        self.send(Job::Review(review));
     }
 
     pub(in crate::daemon) fn confirm(&self, collection: String, artifacts: BTreeSet<ArtifactId>) {
@@ -149,28 +176,33 @@ struct Seat<D> {
     /// How to open the engine, and who waits for that.
     opening: Option<(Config, oneshot::Sender<Result<(), EngineError>>)>,
     inbox: mpsc::UnboundedReceiver<Job>,
+    /// Whether anybody is there.
+    asked: mpsc::UnboundedReceiver<()>,
+    progress: Arc<AtomicU64>,
     abandoned: oneshot::Receiver<()>,
     /// The job that the thread before could not do.
     left: Option<Job>,
-    deliver: D,
+    deliver: Arc<D>,
 }
 
-impl<D: Fn(Answer) + Send + 'static> Seat<D> {
+impl<D: Fn(Answer) + Send + Sync + 'static> Seat<D> {
     /// One thread's life; what is left to do by another.
     fn occupy(self) -> Option<Self> {
+        let deliver = Arc::clone(&self.deliver);
         let thread = std::thread::Builder::new().name("worker".into()).spawn(move || self.work());
         match thread {
             // A panic has been told already.
             Ok(thread) => thread.join().ok().flatten(),
             Err(error) => {
                 tracing::error!(%error, "the worker cannot be started");
+                deliver(Answer::Died);
                 None
             }
         }
     }
 
     fn work(mut self) -> Option<Self> {
-        let bell = Bell(&self.deliver);
+        let bell = Bell(&*self.deliver);
         let places = self.confined.then(|| Places::of(&self.paths));
         let enforcement = match &places {
             Some(places) => sandbox::enforce(places, &self.paths.home),
@@ -180,8 +212,10 @@ impl<D: Fn(Answer) + Send + 'static> Seat<D> {
         let places = places.filter(|_| !matches!(enforcement, Enforcement::None(_)));
         if let Some((config, told)) = self.opening.take() {
             let opened = self.runtime.block_on(Engine::open(self.paths.clone(), config));
-            let result =
-                opened.map(|engine| self.engine = Some(engine.running_programs_on(self.programs.clone())));
+            let result = opened.map(|engine| {
+                let engine = engine.running_programs_on(self.programs.clone());
+                self.engine = Some(engine.counting_in(Arc::clone(&self.progress)));
+            });
             let _ = told.send(result); // whoever has asked is gone: there will be no jobs
         }
         let mut engine = self.engine.take()?;
@@ -203,9 +237,16 @@ impl<D: Fn(Answer) + Send + 'static> Seat<D> {
                         if let Job::Configure(config) = &job && config.sandbox.enabled != self.confined {
                             return Some(Left { confined: config.sandbox.enabled, job: Some(job) });
                         }
-                        perform(&mut engine, job, &self.deliver).await;
+                        perform(&mut engine, job, &*self.deliver).await;
                     }
                 } => next,
+                // Beside the work, so that waiting for somebody is no silence.
+                () = async {
+                    while self.asked.recv().await.is_some() {
+                        (self.deliver)(Answer::Alive);
+                    }
+                    std::future::pending::<()>().await;
+                } => None,
                 Ok(()) = &mut self.abandoned => None,
             }
         })?;
@@ -231,7 +272,12 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
             deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
             engine.persist().await;
         }
-        Job::CheckCache => deliver(Answer::CacheChecked { changed: engine.cache_changed().await }),
+        Job::CheckCache => {
+            let changed = engine.check_cache().await;
+            deliver(Answer::CacheChecked { changed });
+            engine.keep_replaced().await;
+        }
+        Job::Review(review) => engine.review(review).await,
         Job::Configure(config) => engine.configure(*config),
         Job::Confirm { collection, artifacts } => {
             if let Err(error) = engine.confirm(collection, artifacts).await {

@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub name: String,
+    pub slug: Option<String>,
     pub description: Option<String>,
     pub collection_type: Option<String>,
     pub created_at: String,

@@ -13,5 +13,8 @@ pub mod artifact_tags;
 pub mod artifacts;
 pub mod collection_artifacts;
 pub mod collections;
+pub mod custom_colors;
+pub mod group_artifacts;
+pub mod groups;
 pub mod projects;
 pub mod tags;

@@ -9,6 +9,7 @@ pub struct Model {
     pub id: String,
     pub name: String,
     pub slug: String,
+    pub color: Option<String>,
     pub created_at: String,
     pub updated_at: String,
 }

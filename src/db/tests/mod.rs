@@ -5,6 +5,7 @@ mod aside;
 mod loading;
 mod neighbours;
 mod opening;
+mod owned;
 
 use std::path::{Path, PathBuf};
 
@@ -131,7 +132,7 @@ pub(crate) fn texts(peer: &Connection, sql: &str) -> Vec<String> {
 /// Whether so many rows are a number of whole transactions: the first is small, because somebody might be there, and the
 /// others large, because nobody is.
 pub(crate) fn is_whole(rows: usize) -> bool {
-    let small = super::sync::COMPANY_BATCH;
+    let small = sync::COMPANY_BATCH;
     let large = if cfg!(target_os = "linux") { BATCH } else { small };
     rows == 0 || (rows >= small && (rows - small) % large == 0)
 }

@@ -76,6 +76,7 @@ pub fn drift(desired: &Desired, actual: &Actual, accepts: impl Fn(&ArtifactId) -
         match actual.memberships.get(collection).and_then(|rows| rows.get(id)) {
             None => {
                 drift.missing.insert(place);
+                continue;
             }
             Some(found) => {
                 let want = Row::new(&artifact.entry.unpack(), artifact.fingerprint.as_deref());

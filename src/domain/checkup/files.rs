@@ -45,8 +45,6 @@ pub fn home(root: &str, home: &Home) -> Finding {
 pub struct Collection {
     /// The directory's name.
     pub name: String,
-    /// `[collection].name`, when the manifest can be read.
-    pub said_name: Option<String>,
     /// Readable entries.
     pub artifacts: usize,
     /// Why the entries cannot be told for certain, if so.
@@ -85,16 +83,15 @@ fn collection(it: &Collection) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut problems = it.problems.iter();
     match it.doubt {
-        Some(Doubt::Missing) => findings.push(Finding::fail(
-            CHECK,
-            format!("{manifest} is missing; rows of its artifacts stay"),
-            format!("put it back, or confirm that it is gone: skillmeatd resume {}", it.name),
-        )),
-        Some(Doubt::Empty) => findings.push(Finding::fail(
-            CHECK,
-            format!("{manifest} is empty; rows of its artifacts stay"),
-            format!("put it back, or confirm that it is gone: skillmeatd resume {}", it.name),
-        )),
+        Some(doubt @ (Doubt::Missing | Doubt::Empty)) => {
+            problems.next(); // which says no more than this
+            let what = if doubt == Doubt::Missing { "missing" } else { "empty" };
+            findings.push(Finding::fail(
+                CHECK,
+                format!("{manifest} is {what}; rows of its artifacts stay"),
+                format!("put it back, or confirm that it is gone: skillmeatd resume {}", it.name),
+            ));
+        }
         Some(Doubt::Unreadable | Doubt::Unnamed) => {
             let found =
                 problems.next().map_or_else(|| format!("{manifest} cannot be read"), ToString::to_string);
@@ -112,17 +109,7 @@ fn collection(it: &Collection) -> Vec<Finding> {
         findings.push(Finding::warn(
             CHECK,
             found,
-            "mend them; `skillmeatd problems` lists all while the daemon runs",
-        ));
-    }
-    if let Some(said) = it.said_name.as_ref().filter(|said| **said != it.name) {
-        findings.push(Finding::warn(
-            CHECK,
-            format!(
-                "{manifest} calls itself {said}, and SkillMeat saves a collection to the directory of its name: its \
-                 next change makes a second directory, collections/{said}"
-            ),
-            format!("set `name = \"{}\"` below [collection] in {manifest}", it.name),
+            "mend that; `skillmeatd problems` lists all while the daemon runs",
         ));
     }
     if !it.writable {
@@ -152,4 +139,20 @@ fn collection(it: &Collection) -> Vec<Finding> {
         findings.push(Finding::ok(CHECK, count(it.artifacts, "artifact")));
     }
     findings.into_iter().map(|finding| finding.about(it.name.clone())).collect()
+}
+
+/// Judge which artifacts are in more than one directory, each named with its directories.
+#[must_use]
+pub fn twice(twice: &[String]) -> Option<Finding> {
+    (!twice.is_empty()).then(|| {
+        Finding::warn(
+            "collection",
+            format!(
+                "{} in two directories, and SkillMeat has one row for both: {}",
+                count(twice.len(), "artifact"),
+                some(twice)
+            ),
+            "skillmeat remove NAME --collection COLLECTION, in one of them",
+        )
+    })
 }

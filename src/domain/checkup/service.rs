@@ -2,7 +2,7 @@
 //!
 //! What this module does not do: know how a service manager is asked.
 
-use super::Finding;
+use super::{Finding, count};
 
 /// What the service manager says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,33 +125,36 @@ fn linger(linger: Option<bool>, user: &str) -> Finding {
     }
 }
 
-/// What the daemon's process may not do, as the kernel says (proc(5), `/proc/pid/status`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Confinement {
-    /// `NoNewPrivs`
-    pub no_new_privileges: bool,
-    /// `Seccomp: 2`
-    pub system_calls_filtered: bool,
-    /// Whether it lives in a mount namespace of its own.
-    pub own_mounts: bool,
+/// What the daemon says the kernel keeps it from, which it has tried.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sandbox {
+    /// `full`, `partial` or `none`; empty before it has begun to work.
+    pub enforced: String,
+    /// Why not `full`.
+    pub detail: Option<String>,
+    /// Number of directories that can be written in.
+    pub places: usize,
 }
 
-/// Judge how the service's process is confined; `None` when it cannot be told, or no service runs it.
+/// Judge it; `wanted`: the configuration asks for it.
 #[must_use]
-pub fn sandbox(found: Option<Confinement>) -> Finding {
+pub fn sandbox(found: Option<&Sandbox>, wanted: bool) -> Finding {
     const CHECK: &str = "sandbox";
-    let Some(found) = found else {
-        return Finding::skip(CHECK, "no service runs the daemon, so nothing confines it");
+    let Some(found) = found.filter(|found| !found.enforced.is_empty()) else {
+        return Finding::skip(CHECK, "no daemon is at work, so nothing is confined");
     };
-    let parts = [
-        (found.no_new_privileges, "it cannot gain rights"),
-        (found.system_calls_filtered, "system calls are filtered"),
-        (found.own_mounts, "it sees files through mounts of its own"),
-    ];
-    let held: Vec<&str> = parts.iter().filter_map(|(holds, what)| holds.then_some(*what)).collect();
-    if found.no_new_privileges {
-        Finding::ok(CHECK, held.join(", "))
-    } else {
-        Finding::warn(CHECK, "the service's process may gain rights", "skillmeatd service install --force")
+    let detail = found.detail.clone().unwrap_or_default();
+    match found.enforced.as_str() {
+        "full" => Finding::ok(
+            CHECK,
+            format!("the daemon can write in {} and nowhere else", count(found.places, "place")),
+        ),
+        _ if !wanted => Finding::skip(CHECK, "switched off (sandbox.enabled = false)"),
+        "partial" => Finding::warn(CHECK, format!("partly: {detail}"), "a newer kernel does all of it"),
+        _ => Finding::warn(
+            CHECK,
+            format!("not confined: {detail}"),
+            "Landlock needs Linux 5.13 or later, and to be among the kernel's security modules (lsm=)",
+        ),
     }
 }

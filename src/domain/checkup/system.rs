@@ -21,6 +21,12 @@ pub fn configuration(file: &str, exists: bool, errors: &[String]) -> Finding {
     }
 }
 
+/// Judge a problem with a file of SkillMeat's that belongs to no collection.
+#[must_use]
+pub fn other_file(problem: &str) -> Finding {
+    Finding::warn("home", problem, "mend that file")
+}
+
 /// Room on the file system of one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Space {

@@ -9,12 +9,13 @@ use super::daemon::{Daemon, Phase, Running};
 use super::database::{Cache, Library, User};
 use super::drift::Drift;
 use super::files::{Collection, Home};
-use super::service::{Confinement, Service, Unit};
+use super::service::{Sandbox, Service, Unit};
 use super::system::{Private, Socket, Space, State, StateDatabase};
 use super::watches::{Told, Watches};
 use super::*;
 use crate::domain::compact::PackedEntry;
 use crate::domain::model::{self, ArtifactId, Desired, Doubt, Entry, Kind, Metadata, Origin, Problem};
+use crate::domain::owned::{DbSide, FileSide, GroupValue, Groups, TagValue};
 use crate::domain::plan;
 use crate::domain::removal::Memory;
 use crate::domain::rows::{Actual, DEFAULT_COLLECTION, DbArtifact, DbCollection, DbRow, DbTag, Scope};
@@ -33,13 +34,7 @@ fn one(findings: impl IntoIterator<Item = Finding>, verdict: Verdict, words: &[&
 }
 
 fn healthy_collection() -> Collection {
-    Collection {
-        name: "work".into(),
-        said_name: Some("work".into()),
-        artifacts: 3,
-        writable: true,
-        ..Collection::default()
-    }
+    Collection { name: "work".into(), artifacts: 3, writable: true, ..Collection::default() }
 }
 
 fn healthy_told() -> Told {
@@ -119,7 +114,7 @@ fn a_healthy_machine_has_nothing_to_complain_of() {
     all.extend(watches::watching(&healthy_watches(), Some(&healthy_told())));
     all.push(watches::table(&healthy_watches()));
     all.extend(service::service(&installed(healthy_unit()), Some(7), "ann"));
-    all.push(service::sandbox(Some(Confinement { no_new_privileges: true, ..Confinement::default() })));
+    all.push(service::sandbox(Some(&Sandbox { enforced: "full".into(), detail: None, places: 4 }), true));
     all.extend(database::identity("/d", &Cache::Usable("made by SkillMeat".into()), Some(&[])));
     all.push(database::users(&[User { name: "uvicorn".into(), pid: 9, current: true }], Some(7)));
     all.push(database::elsewhere(&[]));
@@ -131,7 +126,8 @@ fn a_healthy_machine_has_nothing_to_complain_of() {
     all.extend(daemon::daemon(&Daemon::Running(Box::new(running.clone())), "0.1.0", true));
     all.extend(daemon::attention(&running));
     all.push(daemon::verified(&running, 600));
-    all.push(daemon::round_trip(Ok(1_234)));
+    all.push(sections::judge(&BTreeSet::new(), 2, true));
+    all.push(daemon::round_trip(Some(Ok(1_234))));
     assert!(all.iter().all(|finding| finding.verdict == Verdict::Ok && finding.fix.is_none()), "{all:#?}");
     assert_eq!(worst(&all), Verdict::Ok);
     // One row for one file system, however many directories of ours are on it.
@@ -165,11 +161,6 @@ fn faults_of_collections() {
     };
     one(with(unreadable), Verdict::Fail, &["m:4:2: not TOML", "mend"]);
     one(with(|it| it.problems = vec![Problem::new("p", "odd")]), Verdict::Warn, &["p: odd"]);
-    one(
-        with(|it| it.said_name = Some("play".into())),
-        Verdict::Warn,
-        &["second directory, collections/play", "name = \"work\""],
-    );
     one(with(|it| it.writable = false), Verdict::Warn, &["cannot be written", "chmod"]);
     one(with(|it| it.locked_by = Some("vi (pid 4)".into())), Verdict::Warn, &["vi (pid 4)", "lock"]);
     one(with(|it| it.strays = vec![".x.tmp".into()]), Verdict::Warn, &["1 temporary file", ".x.tmp"]);
@@ -344,7 +335,70 @@ fn faults_of_the_daemon() {
         Verdict::Warn,
         &["none yet"],
     );
-    one([daemon::round_trip(Err("no event within 5 s"))], Verdict::Fail, &["no event within 5 s"]);
+    one([daemon::round_trip(Some(Err("no event within 5 s")))], Verdict::Fail, &["no event within 5 s"]);
+}
+
+fn group(description: &str, members: &[&str]) -> GroupValue {
+    GroupValue {
+        description: description.into(),
+        members: members.iter().map(|member| (*member).to_owned()).collect(),
+        ..GroupValue::default()
+    }
+}
+
+fn sides() -> (DbSide, FileSide) {
+    let mut groups = Groups::default();
+    groups.push(
+        "Auth",
+        GroupValue { color: "slate".into(), icon: "layers".into(), ..group("d", &["skill:a", "skill:b"]) },
+    );
+    let tag = TagValue { name: "X".into(), color: "#AABBCC".into(), description: None };
+    let db = DbSide {
+        groups: Some(groups),
+        uuids: [("skill:a".to_owned(), "1".to_owned()), ("skill:b".to_owned(), "2".to_owned())].into(),
+        tags: [("x".to_owned(), tag.clone()), ("db-only".to_owned(), tag.clone())].into(),
+        ..DbSide::default()
+    };
+    let mut groups = Groups::default();
+    groups.push("Auth", group("d", &["skill:a", "skill:gone", "skill:b"]));
+    let tag = TagValue { color: "#aabbcc".into(), description: Some("for people".into()), ..tag };
+    let file = FileSide { groups, tags: [("x".to_owned(), tag)].into(), ..FileSide::default() };
+    (db, file)
+}
+
+#[test]
+fn groups_and_tags_that_differ() {
+    let (db, file) = sides();
+    assert_eq!(sections::differences("work", &db, &file), BTreeSet::new());
+    let check = |change: fn(&mut DbSide, &mut FileSide), words: &str| {
+        let (mut db, mut file) = sides();
+        change(&mut db, &mut file);
+        let found = sections::differences("work", &db, &file);
+        assert_eq!(found, BTreeSet::from([format!("{words} (collection work)")]));
+        one([sections::judge(&found, 1, true)], Verdict::Fail, &[words, "skillmeatd sync"]);
+        one([sections::judge(&found, 1, false)], Verdict::Fail, &[words, "sync --once"]);
+    };
+    check(|_, file| file.groups.push("New", group("", &[])), "group New is in the file alone");
+    check(|_, file| file.groups = Groups::default(), "group Auth is in the database alone");
+    check(
+        |_, file| file.groups.push("Auth", group("e", &["skill:a", "skill:b"])),
+        "description of group Auth",
+    );
+    check(|_, file| file.groups.push("Auth", group("d", &["skill:b", "skill:a"])), "members of group Auth");
+    check(|db, _| db.tags.get_mut("x").unwrap().color = String::new(), "colour of tag x");
+    check(|db, _| db.tags.get_mut("x").unwrap().name = "Y".into(), "name of tag x");
+    // What cannot be read, and what nobody can say, is no difference.
+    let (db, mut file) = sides();
+    (file.groups, file.groups_incomplete) = (Groups::default(), true);
+    assert_eq!(sections::differences("work", &db, &file), BTreeSet::new());
+    let (mut db, file) = sides();
+    db.groups = None;
+    assert_eq!(sections::differences("work", &db, &file), BTreeSet::new());
+    let (db, mut file) = sides();
+    file.groups.push("Auth", group("d", &["a", "skill:b"]));
+    assert_eq!(sections::differences("work", &db, &file), BTreeSet::new());
+    one(sections::database_only(&["W".into()]), Verdict::Skip, &["groups of W"]);
+    assert_eq!(sections::database_only(&[]), None);
 }
 
 #[test]
@@ -374,8 +428,13 @@ fn faults_of_the_service() {
         Verdict::Skip,
         &["no systemd"],
     );
-    one([service::sandbox(Some(Confinement::default()))], Verdict::Warn, &["may gain rights"]);
-    one([service::sandbox(None)], Verdict::Skip, &["nothing confines"]);
+    let sandbox =
+        |enforced: &str| Sandbox { enforced: enforced.into(), detail: Some("no Landlock".into()), places: 0 };
+    one([service::sandbox(Some(&sandbox("none")), true)], Verdict::Warn, &["no Landlock", "5.13"]);
+    one([service::sandbox(Some(&sandbox("partial")), true)], Verdict::Warn, &["partly"]);
+    one([service::sandbox(Some(&sandbox("none")), false)], Verdict::Skip, &["switched off"]);
+    one([service::sandbox(Some(&sandbox("")), true)], Verdict::Skip, &["no daemon"]);
+    one([service::sandbox(None, true)], Verdict::Skip, &["no daemon"]);
 }
 
 // --- drift ---------------------------------------------------------------------------------------------------------

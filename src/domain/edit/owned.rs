@@ -14,9 +14,13 @@ mod sequence;
 mod splices;
 mod target;
 
+use std::collections::BTreeSet;
+
+use toml_edit::Item as Node;
+
 use super::EditError;
 use super::place::parse;
-use super::scan::{Section, indent, line_start, newline, sections};
+use super::scan::{Section, indent, line_end, newline, sections};
 use crate::domain::manifest;
 use items::{Form, Item};
 use sequence::{Placed, sequence};
@@ -29,15 +33,15 @@ pub(super) fn apply(text: &str, target: &Target) -> Result<String, EditError> {
     let parts = sections(text)?;
     let out = match items::find(text, &parts, target.key())? {
         Form::Absent => added(text, &parts, target)?,
-        Form::Inline(_, items) if items.is_empty() && target.entries.is_empty() => return Ok(text.to_owned()),
-        Form::Inline(at, items) if items.is_empty() => {
-            let text = without_key(text, target.key(), at)?;
+        Form::Inline(items) if items.is_empty() && target.entries.is_empty() => return Ok(text.to_owned()),
+        Form::Inline(items) if items.is_empty() => {
+            let text = without_key(text, target.key())?;
             added(&text, &sections(&text)?, target)?
         }
-        Form::Inline(at, items) => {
+        Form::Inline(items) => {
             let list = List { text, target, items: &items, inline: true };
             match list.changed()? {
-                (out, true) => without_key(&out, target.key(), at)?,
+                (out, true) => without_key(&out, target.key())?,
                 (out, false) => out,
             }
         }
@@ -75,13 +79,18 @@ impl List<'_> {
             slots.sort_unstable();
             slots
         };
+        let mut uncommaed = BTreeSet::new();
         let own_lines = slots.iter().zip(&kept).all(|(slot, index)| {
             slot == index || self.items[*slot].own_lines && self.items[*index].own_lines
         });
         for (slot, index) in slots.iter().zip(&kept) {
             self.fill(&mut splices, *slot, *index, &read, own_lines)?;
+            // What moves as a line has its comma.
+            if slot == index || !own_lines {
+                uncommaed.extend(self.items[*slot].lacks_comma.then_some(*slot));
+            }
         }
-        self.put_in(&mut splices, &new, &slots);
+        self.put_in(&mut splices, &new, &slots, &uncommaed);
         Ok((splices.finish(self.target.key())?, new.is_empty()))
     }
 
@@ -154,7 +163,13 @@ impl List<'_> {
     }
 
     /// Puts the new entries in, each behind the entry it follows.
-    fn put_in(&self, splices: &mut Splices<'_>, new: &[Placed], slots: &[usize]) {
+    fn put_in(
+        &self,
+        splices: &mut Splices<'_>,
+        new: &[Placed],
+        slots: &[usize],
+        uncommaed: &BTreeSet<usize>,
+    ) {
         let mut slots_passed = 0_usize;
         let mut run: Vec<&Entry> = Vec::new();
         for placed in new.iter().map(Some).chain([None]) {
@@ -163,6 +178,9 @@ impl List<'_> {
                 Some(Placed::Kept(_)) | None => {
                     if !run.is_empty() {
                         let behind = slots_passed.checked_sub(1).and_then(|last| slots.get(last));
+                        if let Some(last) = behind.filter(|behind| uncommaed.contains(*behind)) {
+                            splices.insert(self.items[*last].body.end, ",");
+                        }
                         self.put_run(splices, &run, behind.copied(), slots.get(slots_passed).copied());
                         run.clear();
                     }
@@ -185,13 +203,17 @@ impl List<'_> {
             return;
         };
         if !self.inline {
-            match behind {
-                Some(_) => {
-                    insert_block(splices, anchor.behind, &tables(self.target, run, newline), self.text);
+            let block = tables(self.target, run, newline);
+            match (behind, before) {
+                (Some(_), _) => {
+                    splices.insert(anchor.behind, parted(self.text, anchor.behind, &block, anchor.behind));
                 }
-                None => {
-                    let block = format!("{}{newline}", tables(self.target, run, newline));
-                    splices.insert(anchor.whole.start, block);
+                (None, Some(_)) => splices.insert(anchor.whole.start, format!("{block}{newline}")),
+                (None, None) => {
+                    let cuts = self.items.iter().map(|item| &item.cut);
+                    let end =
+                        cuts.fold(0, |end, cut| if end == 0 || cut.start <= end { cut.end } else { end });
+                    splices.insert(anchor.cut.start, parted(self.text, anchor.cut.start, &block, end));
                 }
             }
             return;
@@ -201,9 +223,6 @@ impl List<'_> {
             (_, true) => {
                 let indent = indent(self.text, anchor.body.start);
                 let lines: String = texts.iter().map(|text| format!("{indent}{text},{newline}")).collect();
-                if behind.is_some() && anchor.lacks_comma {
-                    splices.insert(anchor.body.end, ",");
-                }
                 splices.insert(if behind.is_some() { anchor.behind } else { anchor.whole.start }, lines);
             }
             (Some(_), false) => splices.insert(anchor.behind, format!(", {}", texts.join(", "))),
@@ -228,13 +247,13 @@ fn added(text: &str, parts: &[Section<'_>], target: &Target) -> Result<String, E
         let at = items::place_of_array(text, parts, target.key())?;
         let lead = if at > 0 && !text[..at].ends_with('\n') { newline } else { "" };
         // A blank line before what is not another key.
-        let parted = at < parts[0].body_end || text[at..].is_empty() || starts_blank(&text[at..]);
-        let tail = if parted { "" } else { newline };
+        let fits = at < parts[0].body_end || text[at..].is_empty() || starts_blank(&text[at..]);
+        let tail = if fits { "" } else { newline };
         splices.insert(at, format!("{lead}{} = [{newline}{lines}]{newline}{tail}", target.key()));
     } else {
         let new: Vec<&Entry> = target.entries.iter().collect();
         let at = items::place_of_tables(text, parts, target.key());
-        insert_block(&mut splices, at, &tables(target, &new, newline), text);
+        splices.insert(at, parted(text, at, &tables(target, &new, newline), at));
     }
     splices.finish(target.key())
 }
@@ -244,16 +263,21 @@ fn tables(target: &Target, new: &[&Entry], newline: &str) -> String {
     new.iter().map(|entry| target.table(entry, newline)).collect::<Vec<_>>().join(newline)
 }
 
-/// Puts tables in at the end of a line, parted by blank lines from what is around.
-fn insert_block(splices: &mut Splices<'_>, at: usize, block: &str, text: &str) {
+/// Tables to be put in where a line ends, parted by blank lines from what is above and from what follows from `below` on.
+fn parted(text: &str, at: usize, block: &str, below: usize) -> String {
     let newline = newline(text);
     let lead = match &text[..at] {
-        "" => String::new(),
-        above if above.ends_with('\n') => newline.to_owned(),
-        _ => format!("{newline}{newline}"),
+        above if above.is_empty() || ends_blank(above) => "",
+        above if above.ends_with('\n') => newline,
+        _ => return format!("{newline}{newline}{block}"),
     };
-    let tail = if text[at..].is_empty() || starts_blank(&text[at..]) { "" } else { newline };
-    splices.insert(at, format!("{lead}{block}{tail}"));
+    let below = &text[below..];
+    let tail = if below.is_empty() || starts_blank(below) { "" } else { newline };
+    format!("{lead}{block}{tail}")
+}
+
+fn ends_blank(text: &str) -> bool {
+    text.ends_with("\n\n") || text.ends_with("\n\r\n")
 }
 
 fn starts_blank(text: &str) -> bool {
@@ -261,20 +285,26 @@ fn starts_blank(text: &str) -> bool {
 }
 
 /// The text without the key of an empty inline list; comments in it stay.
-fn without_key(text: &str, key: &'static str, at: usize) -> Result<String, EditError> {
+fn without_key(text: &str, key: &'static str) -> Result<String, EditError> {
     let parts = sections(text)?;
     let (root, rest) = text.split_at(parts[0].range.end);
     let document = parse(root)?;
     let Some(table) = super::place::place(&document, &[])? else { return Ok(text.to_owned()) };
+    let end = table.get(key).and_then(Node::span).map_or(root.len(), |span| line_end(text, span.end));
     let out = format!("{}{rest}", table.remove(root, key)?);
-    // The blank line that parted the list from what follows would be the text's first, or the second of two.
-    let line = line_start(text, at).min(out.len());
-    let (above, below) = out.split_at(line);
-    if above.is_empty() || above.ends_with("\n\n") || above.ends_with("\n\r\n") {
+    let (above, below) = out.split_at(out.len() - (text.len() - end));
+    if above.is_empty() || ends_blank(above) {
+        // The blank line that parted the list from what follows would be the text's first, or the second of two.
         let less = below.strip_prefix("\r\n").or_else(|| below.strip_prefix('\n'));
         return Ok(format!("{above}{}", less.unwrap_or(below)));
     }
-    Ok(out)
+    // Comments that stay are not those of the next header.
+    let is_comment = |line: &&str| line.trim_start().starts_with('#');
+    let header =
+        below.lines().find(|line| !is_comment(line)).is_some_and(|line| line.trim_start().starts_with('['));
+    let joined = header && above.lines().next_back().is_some_and(|line| is_comment(&line));
+    let tail = if joined { newline(text) } else { "" };
+    Ok(format!("{above}{tail}{below}"))
 }
 
 /// Reads the list back from a new text.

@@ -284,3 +284,23 @@ fn times_are_spelled_as_python_spells_them() {
     assert_eq!(at(1_767_225_600, 999), "2026-01-01T00:00:00");
     assert_eq!(at(1_767_225_659, 1_999_999_999), "2026-01-01T00:00:59.999999");
 }
+
+#[test]
+fn the_only_group_gives_way_to_another() {
+    use crate::domain::owned::{GroupValue, Groups};
+    let text = "[collection]\nname = \"d\"\nversion = \"1.0.0\"\ncreated = \"2026-01-01T00:00:00\"\nupdated = \"2026-01-01T00:00:00\"\n\n[[artifacts]]\nname = \"a\"\ntype = \"skill\"\npath = \"skills/a\"\norigin = \"local\"\nadded = \"2026-01-01T00:00:00\"\n\n[[groups]]\nname = \"Docs\"\ndescription = \"\"\ncolor = \"rose\"\nicon = \"layers\"\nposition = 0\nmembers = [\n    \"skill:a\",\n]\n";
+    let mut groups = Groups::default();
+    groups.push(
+        "Papers",
+        GroupValue {
+            color: "rose".into(),
+            icon: "layers".into(),
+            members: vec!["skill:a".into()],
+            ..GroupValue::default()
+        },
+    );
+    let edits = SectionEdits { groups: Some(groups), ..SectionEdits::default() };
+    let out = edit_sections(text, &edits, now()).unwrap();
+    assert_eq!(out.matches("[[groups]]").count(), 1, "{out}");
+    assert!(out.contains("name = \"Papers\""), "{out}");
+}

@@ -86,6 +86,14 @@ struct Parts<'t> {
     ends_with_comma: bool,
 }
 
+impl Parts<'_> {
+    fn has_comments(&self) -> bool {
+        self.opening.is_some()
+            || self.before.iter().any(|comments| !comments.is_empty())
+            || self.behind.iter().any(Option::is_some)
+    }
+}
+
 /// An existing array (`old`, brackets included) with new elements. `values` are the old elements' values in order, `None`
 /// for what is not a string.
 pub(super) fn rewrite_array(
@@ -95,7 +103,7 @@ pub(super) fn rewrite_array(
     style: Style<'_>,
 ) -> Result<String, EditError> {
     let parts = parts(old)?;
-    if parts.elements.len() != values.len() || new.is_empty() {
+    if parts.elements.len() != values.len() || new.is_empty() && !parts.has_comments() {
         return Ok(NewValue::List(new).render(style));
     }
     let mut free: Vec<bool> = vec![true; values.len()];

@@ -21,6 +21,7 @@ pub(super) struct List<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sections {
     pub(super) name: String,
+    pub(super) updated: Option<String>,
     pub(super) groups: List<Group>,
     pub(super) tag_definitions: List<TagDefinition>,
 }
@@ -28,12 +29,15 @@ pub(super) struct Sections {
 /// Read the sections; `None` when there is no `[collection]` table, which makes it no manifest at all.
 pub(super) fn read(root: &DeTable<'_>, notes: &mut Notes<'_>) -> Option<Sections> {
     let collection = root.get("collection")?;
-    let name = head(collection.get_ref().as_table()?, collection.span().start, notes);
+    let collection_table = collection.get_ref().as_table()?;
+    let name = head(collection_table, collection.span().start, notes);
+    let updated =
+        collection_table.get("updated").and_then(|value| value.get_ref().as_str()).map(str::to_owned);
     if let Some(servers) = root.get("mcp_servers") {
         check_servers(servers, notes);
     }
     let (groups, tag_definitions) = read_lists(root, notes);
-    Some(Sections { name, groups, tag_definitions })
+    Some(Sections { name, updated, groups, tag_definitions })
 }
 
 /// Read `groups` and `tag_definitions` alone.

@@ -98,6 +98,7 @@ members = [
     );
     let expected = Manifest {
         name: "default".into(),
+        updated: Some("2026-01-01T01:00:00.000001".into()),
         entries: vec![
             Arc::new(PackedEntry::new(&Entry {
                 id: id("pdf tools"),
@@ -159,7 +160,11 @@ fn inline_lists_are_read_like_the_others() {
     assert_eq!(manifest.groups, [Group { name: "g".into(), ..Group::default() }]);
     assert_eq!(
         read(&format!("artifacts = []\n\n{HEAD}")),
-        Manifest { name: "default".into(), ..Manifest::default() }
+        Manifest {
+            name: "default".into(),
+            updated: Some("2026-01-01T01:00:00.000001".into()),
+            ..Manifest::default()
+        }
     );
     assert_eq!(read(HEAD).entries, [], "no `artifacts` key is an empty list to SkillMeat");
 }
@@ -511,6 +516,16 @@ proptest! {
             let incremental = parse(text.as_bytes(), previous.as_ref());
             let whole = check(text.as_bytes()).and_then(parse_whole);
             prop_assert_eq!(incremental.as_ref().map(|parsed| parsed.manifest.as_ref()), whole.as_ref(), "{}", text);
+            if let Ok(whole) = whole {
+                let alone = parse_sections(&text).map(|sections| Manifest {
+                    entries: whole.entries.clone(),
+                    unreadable: whole.unreadable.clone(),
+                    unnamed: whole.unnamed,
+                    problems: whole.problems.clone(),
+                    ..sections
+                });
+                prop_assert_eq!(alone, Ok(whole), "{}", text);
+            }
             if let Ok(parsed) = incremental {
                 previous = Some(parsed);
             }

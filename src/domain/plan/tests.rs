@@ -166,6 +166,86 @@ fn a_tag_with_a_slug_of_its_own_is_found_by_name() {
     assert_eq!(after.artifact_tags[&id("a")], BTreeSet::from(["t".to_owned()]));
 }
 
+/// The database after somebody has put `names` into both places on the web page.
+fn assign(actual: &Actual, artifact: &str, names: &[&str]) -> Actual {
+    let mut after = actual.clone();
+    let mut ids = BTreeSet::new();
+    for name in names {
+        let slug = tags::slug(name);
+        if !after.tags.iter().any(|tag| tag.slug == slug) {
+            after.tags.push(DbTag { id: format!("id of {slug}"), name: (*name).into(), slug: slug.clone() });
+        }
+        ids.insert(after.tags.iter().find(|tag| tag.slug == slug).unwrap().id.clone());
+    }
+    after.artifact_tags.insert(id(artifact), ids);
+    for rows in after.memberships.values_mut() {
+        if let Some(row) = rows.get_mut(&id(artifact)) {
+            row.row.tags = names.iter().map(|name| (*name).to_owned()).collect();
+        }
+    }
+    after
+}
+
+fn agreed(tags_of: &[(&str, &[&str])]) -> Memory {
+    let digest =
+        |names: &[&str]| tags::digest(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let agreed = tags_of.iter().map(|(artifact, names)| (id(artifact), digest(names))).collect();
+    Memory { agreed_tags: Arc::new(agreed), ..Memory::default() }
+}
+
+#[test]
+fn tags_that_were_assigned_on_the_web_are_left_alone_until_they_are_in_the_file() {
+    let desired = desired([
+        ("default", collection([artifact("a", &["x"]), artifact("b", &["x"])])),
+        ("work", collection([artifact("a", &["other"])])),
+    ]);
+    let work = DbCollection { id: "work".into(), name: "work".into(), ..DbCollection::default() };
+    let actual = Actual { collections: BTreeMap::from([(work.id.clone(), work)]), ..Actual::default() };
+    let memory = agreed(&[("a", &["x"]), ("b", &["x"])]);
+    let before = settle(&desired, &actual, &memory);
+
+    for names in [&["x", "y"][..], &["y"], &[]] {
+        let mut changed = assign(&before, "a", names);
+        // Everything else of the row is mirrored as ever.
+        changed.memberships.get_mut("default").unwrap().get_mut(&id("a")).unwrap().row.author =
+            Some("?".into());
+        let decision = plan(&desired, &changed, &Scope::All, &memory);
+        assert_eq!(decision.tags_waiting, BTreeSet::from([id("a")]), "{names:?}");
+        let after = apply(&changed, &decision.plan);
+        assert_eq!(after, assign(&before, "a", names), "{names:?}");
+        // It has been carried, or is not worth it: the file stands.
+        let settled = settle(&desired, &changed, &agreed(&[("b", &["x"])]));
+        assert_eq!(
+            (&settled.memberships, &settled.artifact_tags),
+            (&before.memberships, &before.artifact_tags)
+        );
+    }
+}
+
+#[test]
+fn tags_that_were_changed_in_the_file_or_in_one_table_alone_wait_for_nothing() {
+    let old = desired([("default", collection([artifact("a", &["x"])]))]);
+    let new = desired([("default", collection([artifact("a", &["Y", "z"])]))]);
+    let memory = agreed(&[("a", &["x"])]);
+    let before = settle(&old, &Actual::default(), &memory);
+    let after = settle(&new, &before, &memory);
+    assert_eq!(after.artifact_tags[&id("a")].len(), 2);
+
+    let web = assign(&before, "a", &["x", "y"]);
+    let mut json_alone = before.clone();
+    json_alone.memberships.clone_from(&web.memberships);
+    let mut rows_alone = web;
+    rows_alone.memberships.clone_from(&before.memberships);
+    for changed in [json_alone, rows_alone] {
+        assert!(plan(&old, &changed, &Scope::All, &memory).tags_waiting.is_empty());
+        let settled = settle(&old, &changed, &memory);
+        assert_eq!(
+            (&settled.memberships, &settled.artifact_tags),
+            (&before.memberships, &before.artifact_tags)
+        );
+    }
+}
+
 #[test]
 fn the_active_collection_wins_an_id_that_two_directories_name() {
     let mut mine = artifact("a", &[]);

@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::domain::dirty::Dirt;
 
+mod barriers;
+
+use barriers::{Asks, Queue, is_from_watcher};
+
 const TIMING: Timing = Timing {
     window: Window { quiet: Duration::from_millis(50), max_wait: Duration::from_millis(500) },
     safety: Duration::from_secs(1800),
@@ -228,6 +232,34 @@ fn a_foreign_commit_is_compared_without_looking_at_files() {
 }
 
 #[test]
+fn a_hammering_writer_is_looked_at_for_a_quarter_of_the_time() {
+    let start = origin();
+    let mut reactor = settled(start);
+    let (mut now, mut busy) = (start, Duration::ZERO);
+    while now < start + Duration::from_secs(10) {
+        reactor.handle(Event::Hint(Hint::Cache), now);
+        now = reactor.deadline().unwrap().max(now);
+        for effect in reactor.handle(Event::Wake, now) {
+            match effect {
+                Effect::CheckCache => {
+                    now += ms(40);
+                    busy += ms(40);
+                    let effects = reactor.handle(Event::CacheChecked { changed: true }, now);
+                    assert!(effects.len() <= 1);
+                    if !effects.is_empty() {
+                        reactor.handle(DONE, now);
+                    }
+                }
+                Effect::Reconcile { .. } => drop(reactor.handle(DONE, now)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(busy < Duration::from_millis(2_600), "{busy:?}");
+    assert!(busy > Duration::from_millis(1_500), "and it is looked at: {busy:?}");
+}
+
+#[test]
 fn a_look_that_saw_nothing_is_repeated_once() {
     let start = origin();
     let mut reactor = settled(start);
@@ -306,7 +338,16 @@ struct World {
     /// What the worker read of the files, if it has read and not yet written.
     scanned: Option<(ScanScope, bool, Tree)>,
     foreign_commit: bool,
+    /// What the database owns and the manifest keeps a copy of, as a number each; what they last agreed on, and every
+    /// number the manifest has had.
+    owned: (u64, u64),
+    agreed: u64,
+    seen: BTreeSet<u64>,
     faults: bool,
+    /// Present when events come in the order they were made, as from one queue of the kernel; else they overtake
+    /// each other.
+    queue: Option<Queue>,
+    asks: Asks,
 }
 
 impl World {
@@ -323,11 +364,31 @@ impl World {
             wire: Vec::new(),
             scanned: None,
             foreign_commit: false,
+            owned: (0, 0),
+            agreed: 0,
+            seen: BTreeSet::from([0]),
             faults,
+            queue: None,
+            asks: Asks::default(),
+        }
+    }
+
+    /// The three-way merge at its smallest: one value, and the database wins.
+    fn exchange(&mut self) {
+        let (database, file) = self.owned;
+        let edited = file != self.agreed && !self.seen.contains(&file);
+        let result = if database == self.agreed && edited { file } else { database };
+        self.owned = (result, result);
+        self.seen.extend([file, result]);
+        if !(self.faults && self.dice.chance(10)) {
+            self.agreed = result; // else killed, or our state could not be written
         }
     }
 
     fn deliver(&mut self, event: Event) {
+        if let (Event::Lost, Some(queue)) = (&event, &mut self.queue) {
+            queue.full = false;
+        }
         let effects = self.reactor.handle(event, self.now);
         for effect in effects {
             let delay = ms(self.dice.roll(40));
@@ -338,9 +399,18 @@ impl World {
                 }
                 Effect::CheckCache => {
                     let changed = std::mem::take(&mut self.foreign_commit);
+                    if changed && !(self.faults && self.dice.chance(15)) {
+                        self.exchange();
+                    }
                     self.wire.push((self.now + delay, Event::CacheChecked { changed }));
                 }
-                Effect::Rearm => self.wire.push((self.now + delay, Event::Armed(Mode::Events))),
+                Effect::Rearm => {
+                    self.wire.retain(|(_, event)| !is_from_watcher(event));
+                    self.wire.push((self.now + delay, Event::Armed(Mode::Events)));
+                }
+                Effect::Cookie(number) => self.emit(Event::CookieSeen(number)),
+                Effect::Release { tickets, done, fresh, .. } => self.released(&tickets, done, fresh),
+                Effect::Probed { ticket, alive } => self.asks.probed.push((ticket, alive)),
                 Effect::Stop => panic!("nobody asked it to stop"),
             }
         }
@@ -369,6 +439,16 @@ impl World {
                 None => self.known.remove(key),
             };
         }
+        let manifest_in_scope = match &scope {
+            ScanScope::All => true,
+            ScanScope::Collections(map) => map.values().any(|dirt| match dirt {
+                Dirt::Whole => true,
+                Dirt::Parts { manifest, .. } => *manifest,
+            }),
+        };
+        if all_rows || manifest_in_scope {
+            self.exchange();
+        }
         // What was read before and is not in scope now is what the daemon remembers of it.
         for key in keys.iter().filter(|key| all_rows || in_scope(key)) {
             match self.known.get(key) {
@@ -383,9 +463,11 @@ impl World {
         let key = (self.dice.roll(2), self.dice.roll(4));
         if self.dice.chance(25) {
             self.files.remove(&key);
+            self.asks.history.entry(key).or_default().push(None);
         } else {
             self.next_content += 1;
             self.files.insert(key, self.next_content);
+            self.asks.history.entry(key).or_default().push(Some(self.next_content));
         }
         let collection = format!("c{}", key.0);
         let hint = match self.dice.roll(4) {
@@ -398,6 +480,9 @@ impl World {
     }
 
     fn emit(&mut self, event: Event) {
+        if self.queue.is_some() {
+            return self.emit_in_order(event);
+        }
         let copies = if !self.faults { 1 } else { [0, 1, 1, 1, 2, 3][self.dice.roll(6) as usize] };
         for _ in 0..copies {
             let delay = ms(self.dice.roll(if self.faults { 300 } else { 3 }));
@@ -410,8 +495,28 @@ impl World {
         if let Some(content) = self.cache.get_mut(&key) {
             *content = 0;
             self.foreign_commit = true;
+            *self.asks.spoilt.entry(key).or_default() += 1;
             self.emit(Event::Hint(Hint::Cache));
         }
+    }
+
+    /// The web page, a person with an editor, or SkillMeat's command line with a stale copy.
+    fn owned_part_changes(&mut self) {
+        self.next_content += 1;
+        match self.dice.roll(3) {
+            0 => {
+                self.owned.0 = self.next_content;
+                self.foreign_commit = true;
+                self.emit(Event::Hint(Hint::Cache));
+                return;
+            }
+            1 => self.owned.1 = self.next_content,
+            _ => {
+                let index = usize::try_from(self.dice.roll(self.seen.len() as u64)).unwrap();
+                self.owned.1 = *self.seen.iter().nth(index).unwrap();
+            }
+        }
+        self.emit(Event::Hint(Hint::Manifest { collection: "c0".into(), renamed: true }));
     }
 
     fn crash(&mut self) {
@@ -419,6 +524,10 @@ impl World {
         self.scanned = None;
         self.foreign_commit = false;
         self.known.clear();
+        self.asks.open.clear(); // whoever asked has lost the connection
+        if let Some(queue) = &mut self.queue {
+            queue.full = false;
+        }
         self.reactor = Reactor::new(TIMING, Mode::Events, self.now);
         self.deliver(Event::Wake);
     }
@@ -460,6 +569,7 @@ impl World {
                 0..=5 => self.user_acts(),
                 6 | 7 => self.foreign_writer_acts(),
                 8 if self.faults && self.dice.chance(50) => self.crash(),
+                8 => self.owned_part_changes(),
                 9 if self.faults && self.dice.chance(50) => self.emit(Event::Lost),
                 _ => {}
             }
@@ -476,6 +586,7 @@ fn the_simulated_world_converges_within_seconds_when_events_arrive() {
         world.play(40);
         world.run_until(world.now + Duration::from_secs(2));
         assert_eq!(world.cache, world.files, "seed {seed}");
+        assert_eq!(world.owned.0, world.owned.1, "seed {seed}");
         assert!(world.reactor.is_idle(), "seed {seed} is not idle");
     }
 }
@@ -490,6 +601,7 @@ fn the_simulated_world_converges_over_ten_thousand_seeds_of_faults() {
         // Whatever was lost, the safety timer finds it.
         world.run_until(world.now + TIMING.safety + Duration::from_secs(2));
         assert_eq!(world.cache, world.files, "seed {seed}");
+        assert_eq!(world.owned.0, world.owned.1, "seed {seed}");
         assert!(world.reactor.is_idle(), "seed {seed} is not idle");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::collection::Remembered;
 use crate::domain::model::{ArtifactId, Kind};
@@ -16,6 +18,8 @@ const WORTH_A_THREAD: usize = 128;
 pub(super) struct Workers {
     first: Reader,
     second: Reader,
+    /// Counts the artifacts that were looked at, for somebody who wants to see that it goes on.
+    pub(super) progress: Arc<AtomicU64>,
 }
 
 /// One artifact to look at.
@@ -44,14 +48,15 @@ impl Workers {
                 Some(Job { id, path: slot.path()?, kind: id.kind, known: slot.known.as_deref() })
             })
             .collect();
+        let progress = &*self.progress;
         let read = if jobs.len() < WORTH_A_THREAD {
-            run(&mut self.first, directory, &jobs, now)
+            run(&mut self.first, directory, &jobs, now, progress)
         } else {
             let (left, right) = jobs.split_at(jobs.len() / 2);
             let (first, second) = (&mut self.first, &mut self.second);
             std::thread::scope(|scope| {
-                let other = scope.spawn(|| run(second, directory, right, now));
-                let mut read = run(first, directory, left, now);
+                let other = scope.spawn(|| run(second, directory, right, now, progress));
+                let mut read = run(first, directory, left, now, progress);
                 match other.join() {
                     Ok(more) => read.extend(more),
                     Err(panic) => std::panic::resume_unwind(panic),
@@ -73,9 +78,11 @@ fn run(
     directory: BorrowedFd<'_>,
     jobs: &[Job<'_>],
     now: i128,
+    progress: &AtomicU64,
 ) -> Vec<(ArtifactId, Known)> {
     let mut read = Vec::new();
     for job in jobs {
+        progress.fetch_add(1, Ordering::Relaxed);
         let proof = job.known.and_then(Known::proof);
         let same = proof.is_some_and(|(listing, signature)| {
             listing.signature_now(directory, &job.path) == Some(*signature)

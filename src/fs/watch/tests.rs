@@ -25,7 +25,7 @@ impl Scene {
         let root = home.path().join(".skillmeat");
         set_up(&root);
         let (sender, notices) = channel();
-        let watcher = Watcher::start(root, Use::Events, move |notice| {
+        let watcher = Watcher::start(root, home.path().join("run/cookies"), Use::Events, move |notice| {
             let _ = sender.send(notice);
         })
         .unwrap();
@@ -173,7 +173,7 @@ fn a_root_that_appears_is_lost_events_and_watched_after_rearming() {
     assert_eq!(scene.coverage.held, 1, "its parent");
     fs::create_dir_all(scene.path("collections/work/skills")).unwrap();
     scene.expect(&Notice::Lost(Loss::Root));
-    scene.watcher.rearm();
+    scene.watcher.rearm().unwrap();
     scene.expect_any("rearming", |notice| matches!(notice, Notice::Armed(c) if c.held == 4));
     fs::create_dir(scene.path("collections/work/skills/pdf")).unwrap();
     scene.expect(&Notice::Appeared(pdf()));
@@ -184,7 +184,7 @@ fn a_root_that_is_removed_renamed_or_replaced_is_lost_events() {
     let removed = Scene::with_collection();
     fs::remove_dir_all(removed.path("")).unwrap();
     removed.expect(&Notice::Lost(Loss::Root));
-    removed.watcher.rearm();
+    removed.watcher.rearm().unwrap();
     removed.expect_any("rearming", |notice| matches!(notice, Notice::Armed(_)));
     fs::create_dir_all(removed.path("collections")).unwrap();
     removed.expect(&Notice::Lost(Loss::Root));
@@ -231,9 +231,79 @@ fn switched_off_it_says_how_much_is_to_be_polled() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join(".skillmeat");
     fs::create_dir_all(root.join("collections/work")).unwrap();
+    let cookies = home.path().join("run/cookies");
     let (sender, notices) = channel();
-    let _watcher = Watcher::start(root, Use::Nothing, move |notice| sender.send(notice).unwrap()).unwrap();
+    let _watcher =
+        Watcher::start(root, cookies, Use::Nothing, move |notice| sender.send(notice).unwrap()).unwrap();
     let Notice::Armed(coverage) = notices.recv_timeout(PATIENCE).unwrap() else { panic!("not armed") };
     assert_eq!((coverage.wanted, coverage.held), (3, 0));
     assert!(coverage.shortfall.unwrap().contains("polled"));
+}
+
+#[test]
+fn a_cookie_comes_after_everything_that_was_before_it() {
+    let scene = Scene::with_collection();
+    for number in 1..=200 {
+        fs::write(scene.path("collections/work/skills/pdf/scripts/x"), number.to_string()).unwrap();
+        scene.watcher.lay_cookie(number).unwrap();
+        let mut hinted = false;
+        loop {
+            match scene.notices.recv_timeout(PATIENCE).unwrap() {
+                Notice::Hint(hint) => hinted |= hint == pdf(),
+                Notice::CookieSeen(seen) => break assert_eq!(seen, number),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(hinted, "round {number}: the cookie overtook the file");
+        scene.drain();
+    }
+    assert_eq!(fs::read_dir(scene.home.path().join("run/cookies")).unwrap().count(), 0);
+}
+
+#[test]
+fn cookies_whose_directory_was_tidied_up_are_laid_all_the_same() {
+    let scene = Scene::with_collection();
+    fs::remove_dir_all(scene.home.path().join("run")).unwrap();
+    scene.watcher.lay_cookie(1).unwrap();
+    scene.expect(&Notice::CookieSeen(1));
+    // What lies about in it, of us or of others, tells nothing.
+    fs::write(scene.home.path().join("run/cookies/cookie-2"), "").unwrap();
+    fs::write(scene.home.path().join("run/cookies/other"), "").unwrap();
+    assert_eq!(scene.drain(), []);
+    scene.watcher.lay_cookie(2).unwrap();
+    scene.expect(&Notice::CookieSeen(2));
+    assert!(scene.home.path().join("run/cookies/other").exists());
+}
+
+#[test]
+fn a_cookie_that_cannot_be_laid_is_said_to_be() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("run"), "in the way").unwrap();
+    for (events, root) in [(Use::Events, "a"), (Use::Nothing, "b")] {
+        let root = home.path().join(root).join(".skillmeat");
+        fs::create_dir_all(&root).unwrap();
+        let (sender, notices) = channel();
+        let cookies = home.path().join("run/cookies");
+        let watcher =
+            Watcher::start(root, cookies, events, move |notice| sender.send(notice).unwrap()).unwrap();
+        watcher.lay_cookie(1).unwrap();
+        let noticed: Vec<_> = (0..2).map(|_| notices.recv_timeout(PATIENCE).unwrap()).collect();
+        assert_eq!(noticed[1], Notice::CookieFailed(1), "{noticed:?}");
+    }
+}
+
+#[test]
+fn a_thread_that_panics_says_so_and_takes_no_more() {
+    let home = tempfile::tempdir().unwrap();
+    let (sender, notices) = channel();
+    let mut calls = 0;
+    let watcher = Watcher::start(home.path().join("x"), home.path().join("c"), Use::Events, move |notice| {
+        calls += 1;
+        sender.send(notice).unwrap();
+        assert!(calls != 1, "on purpose");
+    })
+    .unwrap();
+    assert!(matches!(notices.recv_timeout(PATIENCE).unwrap(), Notice::Armed(_)));
+    assert!(matches!(notices.recv_timeout(PATIENCE).unwrap(), Notice::Lost(Loss::Backend(_))));
+    assert_eq!((watcher.lay_cookie(1), watcher.rearm()), (Err(Gone), Err(Gone)));
 }

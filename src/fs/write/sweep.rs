@@ -29,6 +29,27 @@ pub struct Swept {
 pub fn sweep(path: &Path, now: SystemTime) -> io::Result<Vec<Swept>> {
     let target = Target::resolve(path)?;
     let mut swept = Vec::new();
+    for stray in strays_of(&target, now)? {
+        let Some(name) = stray.file_name() else { continue };
+        // What cannot be read cannot be handed out, so it is not removed either.
+        let Ok(held) = target.read(name) else { continue };
+        if std::fs::remove_file(&stray).is_ok() {
+            swept.push(Swept { path: stray, bytes: held.bytes });
+        }
+    }
+    Ok(swept)
+}
+
+/// The files that [`sweep`] would look into, in the order of their names.
+///
+/// # Errors
+/// When the manifest or its directory cannot be found or read.
+pub fn strays(path: &Path, now: SystemTime) -> io::Result<Vec<PathBuf>> {
+    strays_of(&Target::resolve(path)?, now)
+}
+
+fn strays_of(target: &Target, now: SystemTime) -> io::Result<Vec<PathBuf>> {
+    let mut strays = Vec::new();
     for entry in target.path().parent().unwrap_or(Path::new("/")).read_dir()? {
         let entry = entry?;
         if !is_temp_name(&entry.file_name(), target.name()) {
@@ -38,15 +59,10 @@ pub fn sweep(path: &Path, now: SystemTime) -> io::Result<Vec<Swept>> {
         let nanos = u32::try_from(metadata.ctime_nsec()).unwrap_or(0);
         let changed = u64::try_from(metadata.ctime()).ok().map(|seconds| Duration::new(seconds, nanos));
         let age = changed.and_then(|changed| now.duration_since(SystemTime::UNIX_EPOCH + changed).ok());
-        if !metadata.is_file() || age.is_none_or(|age| age < STRAY_AGE) {
-            continue;
-        }
-        // What cannot be read cannot be handed out, so it is not removed either.
-        let Ok(held) = target.read(&entry.file_name()) else { continue };
-        if std::fs::remove_file(entry.path()).is_ok() {
-            swept.push(Swept { path: entry.path(), bytes: held.bytes });
+        if metadata.is_file() && age.is_some_and(|age| age >= STRAY_AGE) {
+            strays.push(entry.path());
         }
     }
-    swept.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(swept)
+    strays.sort();
+    Ok(strays)
 }

@@ -61,15 +61,21 @@ async fn agreed_tags_by_artifact() {
     let dir = tempfile::tempdir().unwrap();
     let state = open(&dir).await;
     let key = |name: &str| ("default".to_owned(), ArtifactId::new(Kind::Skill, name));
-    let tags = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-    let changes =
-        BTreeMap::from([(key("a"), tags(&["x", "ü y"])), (key("b"), tags(&[])), (key("c"), tags(&["z"]))]);
+    let tags = |digest: u64, names: &[&str]| {
+        Some((digest, names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()))
+    };
+    let changes = BTreeMap::from([
+        (key("a"), tags(u64::MAX - 1, &["x", "ü y"])),
+        (key("b"), tags(0, &[])),
+        (key("c"), tags(3, &["z"])),
+    ]);
     state.save_agreed_tags(&changes).await.unwrap();
-    state.save_agreed_tags(&BTreeMap::from([(key("c"), None), (key("b"), tags(&["n"]))])).await.unwrap();
+    state.save_agreed_tags(&BTreeMap::from([(key("c"), None), (key("b"), tags(4, &["n"]))])).await.unwrap();
     let state = reopen(&dir, state).await;
-    let all = state.agreed_tags().await.unwrap();
-    assert_eq!(all.len(), 2);
-    assert_eq!(all[&key("a")], ["x", "ü y"]);
+    assert_eq!(
+        state.agreed_tag_digests().await.unwrap(),
+        BTreeMap::from([(key("a"), u64::MAX - 1), (key("b"), 4)])
+    );
     let some = state.agreed_tags_of("default", [key("b").1, key("c").1].iter()).await.unwrap();
     assert_eq!(some, BTreeMap::from([(key("b").1, vec!["n".to_owned()])]));
 }

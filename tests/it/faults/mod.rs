@@ -8,15 +8,18 @@
 //! something does *not* happen, it watches for a stated time.
 
 mod oracle;
-mod scene;
+pub(crate) mod scene;
 
 mod database;
 mod files;
 mod lifecycle;
+mod rebuild;
 mod removal;
 mod roots;
 mod saves;
 
+#[cfg(target_os = "linux")]
+mod doctor;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]

@@ -62,6 +62,12 @@ impl Api {
         *self = Self::start_on(&self.home, self.address);
     }
 
+    /// Stops it; [`Self::restart`] starts it again.
+    #[allow(dead_code, reason = "the comparison in benches/ never does")]
+    pub(crate) fn stop(&mut self) {
+        self.running.stop();
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

@@ -5,16 +5,18 @@
 
 mod api;
 pub(crate) mod cache;
+mod groups;
 mod http;
 pub(crate) mod judge;
 mod scenario;
-mod skillmeat;
-mod venv;
+pub(crate) mod skillmeat;
+pub(crate) mod venv;
 
 mod control;
 mod differential;
 mod latency;
 mod lifecycle;
+mod lists;
 mod ownership;
 mod parallel;
 mod tags;

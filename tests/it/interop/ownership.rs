@@ -126,6 +126,36 @@ fn half_a_schema_is_left_alone() {
     assert_eq!(dump(&home.cache_db()), before, "we wrote to a half-made database");
 }
 
+/// The cure for it: refused while the backend has the file open, and then SkillMeat makes a good one.
+#[test]
+fn half_a_schema_is_cured_by_a_rebuild() {
+    let _seat = Seat::take();
+    let home = Arc::new(Home::new().with_programs(venv::bin().to_owned()));
+    generate(&home.skillmeat(), SMALL);
+    let mut api = Api::start(&home);
+    let pages = api.get("/user-collections/default/artifacts");
+    assert!(pages.is_err(), "this SkillMeat no longer breaks its own database: {pages:?}");
+    let checkup = call(&home, &["doctor"]);
+    assert_eq!(checkup.status.code(), Some(1), "{checkup:?}");
+    assert!(checkup.stdout.contains("skillmeatd db rebuild"), "{checkup:?}");
+
+    let refused = call(&home, &["db", "rebuild", "--yes"]);
+    assert_eq!(refused.status.code(), Some(DATABASE_NOT_USABLE), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("uvicorn (pid {})", api.pid())), "{refused:?}");
+    api.stop();
+    let daemon = Daemon::start(&home);
+    call(&home, &["db", "rebuild", "--yes"]).succeeded();
+    rows_follow(&home, "in the database that was rebuilt");
+    api.restart();
+    assert!(!api.log().contains("auto-migration failed"), "{}", api.log());
+    pages_follow(&home, &api, "in the database that was rebuilt");
+    add_one(&home, "afterwards");
+    pages_follow(&home, &api, "after an add to the database that was rebuilt");
+    let checkup = call(&home, &["doctor"]).succeeded();
+    assert!(checkup.stdout.contains("uvicorn") && !checkup.stdout.contains("FAIL"), "{checkup:?}");
+    drop(daemon);
+}
+
 /// The database file is deleted and made anew while we hold the old one, then replaced by an older copy of itself.
 #[test]
 fn a_replaced_database_is_noticed() {

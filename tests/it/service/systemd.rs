@@ -79,6 +79,21 @@ impl UserManager {
         self.call(&["daemon-reload"]).succeeded();
     }
 
+    /// Changes the service as a person would, with a file of one's own.
+    pub(super) fn override_with(&self, text: &str) {
+        self.home.write("config/systemd/user/skillmeatd.service.d/test.conf", text);
+        self.call(&["daemon-reload"]).succeeded();
+    }
+
+    /// The processes in the service's control group.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        let group = self.property("ControlGroup");
+        let hierarchies = [format!("{CGROUPS}/systemd{group}"), format!("{CGROUPS}{group}")];
+        let listed =
+            hierarchies.iter().find_map(|path| fs::read_to_string(format!("{path}/cgroup.procs")).ok());
+        listed.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
     /// One property of the service.
     pub(super) fn property(&self, name: &str) -> String {
         let shown = self.call(&["show", "--value", "--property", name, "skillmeatd"]).succeeded();

@@ -16,8 +16,8 @@ const ORDER: [&str; 5] = ["collection", "artifacts", "mcp_servers", "tag_definit
 pub(super) enum Form {
     /// There is no such key.
     Absent,
-    /// As an array of inline tables; where it begins, and its entries.
-    Inline(usize, Vec<Item>),
+    /// As an array of inline tables, perhaps none.
+    Inline(Vec<Item>),
     /// As `[[…]]` tables, at least one.
     Tables(Vec<Item>),
 }
@@ -59,7 +59,7 @@ pub(super) fn find(text: &str, sections: &[Section<'_>], key: &'static str) -> R
             let elements: Option<Vec<_>> = array.iter().map(toml_edit::Value::span).collect();
             let items =
                 elements.map(|elements| inline(text, span.clone(), &elements)).ok_or_else(shape)??;
-            Ok(Form::Inline(span.start, items))
+            Ok(Form::Inline(items))
         }
         Some(_) => Err(shape()),
     }
@@ -83,7 +83,8 @@ fn tables(text: &str, sections: &[Section<'_>], key: &str) -> Option<Vec<Item>> 
             items.push(Item {
                 body: section.range.start..section.body_end,
                 whole: lead..section.body_end,
-                cut: cut(text, sections, index, lead..section.body_end),
+                // Its end comes later; this is how far up it may reach.
+                cut: index.checked_sub(1).map_or(0, |above| sections[above].body_end)..section.body_end,
                 behind,
                 own_lines: true,
                 lacks_comma: false,
@@ -95,16 +96,14 @@ fn tables(text: &str, sections: &[Section<'_>], key: &str) -> Option<Vec<Item>> 
             if last + 1 == index && item.apart.is_empty() {
                 item.body.end = section.body_end;
                 item.whole.end = section.body_end;
-                item.cut.end = section.body_end;
             } else {
                 item.apart.push(lead..section.body_end);
             }
         }
         last = index;
     }
-    // At the top of a text there is nothing above that a blank line would part the rest from.
-    for item in items.iter_mut().filter(|item| item.cut.start == 0) {
-        item.cut.end += blank_lines(&text[item.cut.end..]);
+    for item in &mut items {
+        item.cut = cut(text, &item.whole, item.cut.start);
     }
     Some(items)
 }
@@ -128,9 +127,10 @@ fn comments_above(text: &str, at: usize, floor: usize) -> usize {
     start
 }
 
-/// A table, and the blank lines above it.
-fn cut(text: &str, sections: &[Section<'_>], index: usize, whole: Range<usize>) -> Range<usize> {
-    let floor = index.checked_sub(1).map_or(0, |above| sections[above].body_end);
+/// A table, and the blank lines above it. Where none follows, they stay: what stands above them, a comment perhaps, is
+/// not to be moved to what stands below.
+fn cut(text: &str, whole: &Range<usize>, floor: usize) -> Range<usize> {
+    let below = blank_lines(&text[whole.end..]);
     let mut start = whole.start;
     while start > floor {
         let line = line_start(text, start - 1);
@@ -139,7 +139,11 @@ fn cut(text: &str, sections: &[Section<'_>], index: usize, whole: Range<usize>) 
         }
         start = line;
     }
-    start..whole.end
+    if start == 0 {
+        // At the top there is nothing above to be parted from.
+        return 0..whole.end + below;
+    }
+    if below > 0 || whole.end == text.len() { start..whole.end } else { whole.clone() }
 }
 
 /// How many bytes of blank lines a text begins with.

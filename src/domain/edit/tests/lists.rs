@@ -168,7 +168,7 @@ fn a_group_goes_with_its_own_comments() {
     check(
         &format!("{HEAD}\n{one}# between\n{two}# below\n{three}"),
         &c,
-        &format!("{HEAD}\n{one}# between\n# below\n{three}"),
+        &format!("{HEAD}\n{one}# between\n\n# below\n{three}"),
     );
     let all = format!("{HEAD}\n# own\n[[groups]]\nname = \"A\"\n\n[[groups]]\nname = \"B\"\n");
     check(&all, &groups(&[]), HEAD);
