@@ -303,6 +303,25 @@ mod tests {
     }
 
     #[test]
+    fn a_packed_entry_is_hardly_longer_than_its_texts() {
+        let entry = Entry {
+            id: ArtifactId::new(Kind::Skill, "n".repeat(20)),
+            path: "p".repeat(30),
+            origin: Origin::Github,
+            origin_source: None,
+            upstream: Some("u".repeat(70)),
+            resolved_sha: Some("s".repeat(40)),
+            resolved_version: None,
+            metadata: Metadata {
+                description: Some("d".repeat(200)),
+                tags: vec!["t".repeat(5); 3],
+                ..Metadata::default()
+            },
+        };
+        assert!(PackedEntry::new(&entry).0.len() <= 20 + 30 + 70 + 40 + 200 + 3 * 5 + 24);
+    }
+
+    #[test]
     fn a_missing_text_is_not_an_empty_one() {
         let entry = |title: Option<&str>| Entry {
             id: ArtifactId::new(Kind::Skill, "a"),

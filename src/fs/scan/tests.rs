@@ -153,6 +153,46 @@ fn nothing_is_read_twice_and_everything_that_changed_is() {
 }
 
 #[test]
+fn frontmatter_is_remembered_until_it_is_acted_on_and_written_down() {
+    let mut home = Home::new(&skill("a"));
+    home.write("skills/a/SKILL.md", "---\ndescription: one\n---\n");
+    let description = |scanned: &Scanned| -> Vec<Option<String>> {
+        scanned
+            .frontmatter
+            .iter()
+            .map(|seen| seen.frontmatter.extracted.metadata.description.clone())
+            .collect()
+    };
+    let one = [Some("one".to_owned())];
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while home.scan_all().stats.read > 0 {
+        assert!(std::time::Instant::now() < deadline, "the reading does not settle");
+    }
+    assert_eq!(description(&home.scan_all()), one);
+    let (rows, _) = home.scanner.take_dirty();
+    assert_eq!(rows.len(), 1);
+    // Written down, and not acted on.
+    assert_eq!(description(&home.scan_all()), one);
+    home.scanner.confirm();
+    let _ = home.scanner.take_dirty();
+    // The manifest touches the artifact, the file is as it was.
+    home.write("collection.toml", &format!("{HEAD}{}", skill("a").replace("local", "github")));
+    let scanned = home.scan_all();
+    assert_eq!((scanned.touched, scanned.stats.read), (Scope::Artifacts([id("a")].into()), 0));
+    assert_eq!(description(&home.scan_all()), []);
+    // News are told, and so is everything about an artifact that has another name now.
+    home.write("skills/a/SKILL.md", "---\ndescription: two\n---\n");
+    assert_eq!(description(&home.scan_all()), [Some("two".to_owned())]);
+    home.settle();
+    let _ = home.scanner.take_dirty();
+    home.write(
+        "collection.toml",
+        &format!("{HEAD}{}", skill("a").replacen("name = \"a\"", "name = \"b\"", 1)),
+    );
+    assert_eq!(description(&home.scan_all()), [Some("two".to_owned())]);
+}
+
+#[test]
 fn a_change_within_the_clock_tick_is_not_missed() {
     let mut home = Home::new(&skill("a"));
     let mut seen = BTreeSet::new();
