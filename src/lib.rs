@@ -11,7 +11,8 @@
 //! * [`db`]: the database side: which one it is, its rows, its changes.
 //! * [`state`]: what we remember between two runs, in a database of our own.
 //! * [`fs`]: the file side: watching, reading, replacing.
-//! * [`control`]: questions to the running daemon, over a Unix socket.
+//! * [`control`]: questions to the running daemon, over a Unix socket: its own, and SkillMeat's list pages and refresh
+//!   hooks.
 //! * [`daemon`]: what joins the files and the database, and runs.
 //! * [`service`]: the daemon as a service under systemd or launchd: its files, and the steps to it and away from it.
 //! * [`doctor`]: measures what a checkup judges.
@@ -22,6 +23,13 @@
 //! From files to database: an event is a hint that something changed and says nothing about what. The hints
 //! of a burst are gathered, the files they point at are read, and what was read becomes the wanted state. The
 //! wanted and the actual rows are compared in one transaction and the difference is written.
+//!
+//! A client that asks for a list page is answered from the rows, on a connection beside the one that writes; the files
+//! are looked at first only for rows that nobody has verified. Rows that stay as they are get marked as verified
+//! (`synced_at`) once in their time to live.
+//!
+//! A client that edits, makes or removes an artifact has its entry file and its manifest written, both or neither; the
+//! rows follow before the answer.
 //!
 //! From entry file to manifest: a field that was edited by hand in an artifact's frontmatter becomes an edit of
 //! `collection.toml`, which replaces the file at once and whole, and goes on to the row from there.

@@ -48,7 +48,7 @@ impl Logging {
     /// # Errors
     /// When `level` is not a filter; the old one stays.
     pub fn set_level(&self, level: &str) -> Result<(), ObserveError> {
-        Ok(self.filter.reload(EnvFilter::builder().parse(level)?)?)
+        Ok(self.filter.reload(filter(level)?)?)
     }
 
     /// Where the log goes.
@@ -92,12 +92,19 @@ pub fn init(log: &Log) -> Result<Logging, ObserveError> {
         },
         other => (other, stderr_layer(other, io::stderr), None),
     };
-    let (filter, handle) = reload::Layer::new(EnvFilter::builder().parse(&log.level)?);
+    let (filter, handle) = reload::Layer::new(filter(&log.level)?);
     tracing_subscriber::registry().with(filter).with(output).try_init()?;
     if let Some(error) = trouble {
         tracing::warn!(cause = %error, "the journal cannot be reached, logging to standard error");
     }
     Ok(Logging { filter: handle, sink })
+}
+
+/// Libraries that tell at level `info` what is no news to anybody. A filter that names them has the last word.
+const QUIET: &str = "sea_orm_migration=warn";
+
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("{QUIET},{level}"))
 }
 
 /// What the choice of a sink depends on.
@@ -277,6 +284,28 @@ mod tests {
         assert!(matches!(init(&log), Err(ObserveError::Init(_))));
         let bad = Log { level: "skillmeatd=loud".to_owned(), ..log };
         assert!(matches!(init(&bad), Err(ObserveError::Filter(_))));
+    }
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_asked_for() {
+        let says = |level: &str| {
+            let memory = Memory::default();
+            let writer = memory.clone();
+            let sink = Sink::Text { ansi: false, time: false };
+            let layer = stderr_layer(sink, move || writer.clone());
+            let subscriber = tracing_subscriber::registry().with(filter(level).unwrap()).with(layer);
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(target: "sea_orm_migration::migrator", "applied");
+                tracing::warn!(target: "sea_orm_migration::migrator", "failed");
+                tracing::info!("ours");
+            });
+            let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+            ["applied", "failed", "ours"].map(|word| text.contains(word))
+        };
+        assert_eq!(says("info"), [false, true, true]);
+        assert_eq!(says("off"), [false, true, false]);
+        assert_eq!(says("info,sea_orm_migration=info"), [true, true, true]);
+        assert!(filter("skillmeatd=loud").is_err());
     }
 
     #[test]

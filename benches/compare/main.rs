@@ -31,6 +31,9 @@ mod it {
         pub(crate) mod skillmeat;
         pub(crate) mod venv;
     }
+    pub(crate) mod web {
+        pub(crate) mod client;
+    }
 }
 
 use it::{child, daemon, generate, home, interop};

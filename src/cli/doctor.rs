@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::exit::one_line;
 use super::paint::Paint;
 use super::progress::Progress;
+use super::service::manager;
 use super::{Context, Exit, Output};
 use crate::config::Config;
 use crate::doctor::{Subject, checkup};
@@ -53,7 +54,7 @@ pub(super) fn run(args: DoctorArgs, context: &Context) -> anyhow::Result<Exit> {
         paths,
         config,
         config_errors: errors,
-        own_home: !context.is_other_home(),
+        manager: if context.is_other_home() { None } else { Some(manager(context)?) },
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;

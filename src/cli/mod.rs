@@ -3,6 +3,7 @@
 //! What this module does not do: anything a command is about. It parses, calls, prints and turns results
 //! into exit codes. Nothing below it prints to standard output or ends the process.
 
+mod artifact;
 mod completions;
 mod config;
 mod conflicts;
@@ -21,6 +22,7 @@ mod progress;
 mod resume;
 mod run;
 mod service;
+mod stale;
 mod status;
 mod sync;
 
@@ -61,10 +63,12 @@ enum Command {
     Status(status::StatusArgs),
     Problems(problems::ProblemsArgs),
     Resume(resume::ResumeArgs),
+    Stale(stale::StaleArgs),
     Doctor(doctor::DoctorArgs),
     Db(db::DbArgs),
     Conflicts(conflicts::ConflictsArgs),
     History(history::HistoryArgs),
+    Artifact(artifact::ArtifactArgs),
     Inspect(inspect::InspectArgs),
     Config(config::ConfigArgs),
     Service(service::ServiceArgs),
@@ -98,10 +102,12 @@ impl Command {
             Self::Status(args) => status::run(args, context),
             Self::Problems(args) => problems::run(args, context),
             Self::Resume(args) => resume::run(args, context),
+            Self::Stale(args) => stale::run(args, context),
             Self::Doctor(args) => doctor::run(args, context),
             Self::Db(args) => db::run(args, context),
             Self::Conflicts(args) => conflicts::run(args, context),
             Self::History(args) => history::run(args, context),
+            Self::Artifact(args) => artifact::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Service(args) => service::run(args, context),

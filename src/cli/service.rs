@@ -96,7 +96,7 @@ fn print(args: &PrintArgs, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// The service manager of the person, which knows nothing of a scratch home.
-fn manager(context: &Context) -> anyhow::Result<Manager> {
+pub(super) fn manager(context: &Context) -> anyhow::Result<Manager> {
     let own = context.persons_paths()?;
     let config_home = own.config_file.ancestors().nth(2).unwrap_or(&own.home);
     Ok(Manager::current(&own.home, config_home))

@@ -61,7 +61,7 @@ pub(super) fn run(args: SyncArgs, context: &Context) -> anyhow::Result<Exit> {
         render(&mut out, &synced)?;
     }
     out.finish()?;
-    Ok(if synced.halts.is_empty() { Exit::Done } else { Exit::Attention })
+    Ok(if synced.halts.is_empty() && synced.conflicts == 0 { Exit::Done } else { Exit::Attention })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -109,6 +109,9 @@ fn render(out: &mut impl Write, synced: &Synced) -> std::io::Result<()> {
     }
     for halt in &synced.halts {
         writeln!(out, "halted: {}", halt.message)?;
+    }
+    if synced.conflicts > 0 {
+        writeln!(out, "{} conflicts (`skillmeatd conflicts list` shows them)", synced.conflicts)?;
     }
     if synced.problems > 0 {
         writeln!(

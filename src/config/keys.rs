@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::value::{Raw, boolean, duration, filter, loopback, path, show_duration, show_word, word};
+use super::value::{
+    Raw, boolean, duration, durations, filter, loopback, path, show_duration, show_durations, show_word, word,
+};
 use super::{Config, DatabaseCreate, LogFormat, WatchMode};
 
 /// Variables whose names begin so belong to us.
@@ -68,6 +70,9 @@ const fn secs(n: u64) -> Duration {
 
 /// Longer than this a burst is not a burst.
 const BURST: RangeInclusive<Duration> = millis(0)..=secs(60);
+
+/// Below two seconds the stamps of one round would be stale in the next.
+const TTL: RangeInclusive<Duration> = secs(2)..=secs(366 * 86_400);
 
 const CREATE: [(&str, DatabaseCreate); 4] = [
     ("auto", DatabaseCreate::Auto),
@@ -155,6 +160,32 @@ pub const KEYS: &[Key] = &[
         accepts: "off, error, warn, info, debug, trace, or a filter",
         set: |config, raw| filter(raw).map(|value| config.log.level = value),
         get: |config| config.log.level.as_str().into(),
+    },
+    Key {
+        name: "staleness.ttl",
+        doc: "How long a row counts as verified. Rows are verified again before that.",
+        accepts: DURATION,
+        set: |config, raw| duration(raw, &TTL).map(|value| config.staleness.ttl.default = value),
+        get: |config| show_duration(config.staleness.ttl.default).into(),
+    },
+    Key {
+        name: "staleness.ttl_by_collection",
+        doc: "The same for some collections, by their id in the database.",
+        accepts: "a list such as default=10m, work=2h",
+        set: |config, raw| durations(raw, &TTL).map(|value| config.staleness.ttl.by_collection = value),
+        get: |config| {
+            let list = show_durations(&config.staleness.ttl.by_collection);
+            (!list.is_empty()).then_some(list).into()
+        },
+    },
+    Key {
+        name: "staleness.verify_interval",
+        doc: "The shortest time between two rounds of verification.",
+        accepts: DURATION,
+        set: |config, raw| {
+            duration(raw, &(secs(1)..=secs(86_400))).map(|value| config.staleness.verify_interval = value)
+        },
+        get: |config| show_duration(config.staleness.verify_interval).into(),
     },
     Key {
         name: "sandbox.enabled",

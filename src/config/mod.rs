@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::staleness::Ttl;
 pub use error::{ConfigError, Origin};
 pub use keys::{KEYS, Key};
 use source::Setting;
@@ -38,6 +39,8 @@ pub struct Config {
     pub database: Database,
     /// What is logged, and in which form.
     pub log: Log,
+    /// How long rows count as verified.
+    pub staleness: Staleness,
     /// What the system keeps the daemon from.
     pub sandbox: Sandbox,
     /// Leaving.
@@ -122,6 +125,15 @@ pub enum LogFormat {
     Journald,
 }
 
+/// How long rows count as verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staleness {
+    /// The time to live of a row, by collection.
+    pub ttl: Ttl,
+    /// The shortest time between two rounds of verification.
+    pub verify_interval: Duration,
+}
+
 /// What the system keeps the daemon from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sandbox {
@@ -163,6 +175,7 @@ impl Default for Config {
             metadata: Metadata { follow_frontmatter: true },
             database: Database { create: DatabaseCreate::Auto, skillmeat: None },
             log: Log { format: LogFormat::Auto, level: "info".to_owned() },
+            staleness: Staleness { ttl: Ttl::default(), verify_interval: Duration::from_secs(5 * 60) },
             sandbox: Sandbox { enabled: true },
             shutdown: Shutdown { grace: Duration::from_secs(5) },
             watch: Watch { mode: WatchMode::Auto, poll_interval: Duration::from_secs(2) },

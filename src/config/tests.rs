@@ -55,6 +55,10 @@ fn every_key_can_be_written_in_a_file() {
         [log]
         format = "json"
         level = "info,skillmeatd::db=debug"
+        [staleness]
+        ttl = "1h"
+        ttl_by_collection = "work=2h, a=b=10s,"
+        verify_interval = "1m"
         [sandbox]
         enabled = false
         [shutdown]
@@ -67,8 +71,19 @@ fn every_key_can_be_written_in_a_file() {
         "#,
     ))
     .unwrap();
-    let Config { debounce, remove_grace, reconcile, metadata, database, log, sandbox, shutdown, watch, http } =
-        &loaded.config;
+    let Config {
+        debounce,
+        remove_grace,
+        reconcile,
+        metadata,
+        database,
+        log,
+        sandbox,
+        shutdown,
+        staleness,
+        watch,
+        http,
+    } = &loaded.config;
     assert_eq!(debounce.quiet, Duration::from_millis(20));
     assert_eq!(debounce.max_wait, Duration::from_secs(1));
     assert_eq!(*remove_grace, Duration::from_secs(2));
@@ -80,6 +95,10 @@ fn every_key_can_be_written_in_a_file() {
     assert_eq!(log.level, "info,skillmeatd::db=debug");
     assert!(!sandbox.enabled);
     assert_eq!(shutdown.grace, Duration::from_millis(500));
+    assert_eq!(staleness.ttl.default, Duration::from_secs(3600));
+    assert_eq!(staleness.ttl.of("work"), Duration::from_secs(7200));
+    assert_eq!(staleness.ttl.of("a=b"), Duration::from_secs(10));
+    assert_eq!(staleness.verify_interval, Duration::from_secs(60));
     assert_eq!(watch.mode, WatchMode::Poll);
     assert_eq!(watch.poll_interval, Duration::from_secs(3));
     assert_eq!(http.listen, Some("[::1]:8765".parse().unwrap()));

@@ -2,6 +2,7 @@
 //!
 //! What this module does not do: know any key. Messages are the end of a sentence that begins with the key.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -73,6 +74,31 @@ pub(super) fn duration(raw: &Raw, range: &RangeInclusive<Duration>) -> Result<Du
         let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
         Err(raw.unexpected(&format!("between {least} and {most}")))
     }
+}
+
+/// `NAME=DURATION`, separated by commas; the empty text is the empty list.
+pub(super) fn durations(
+    raw: &Raw,
+    range: &RangeInclusive<Duration>,
+) -> Result<BTreeMap<String, Duration>, String> {
+    let wanted = "a list such as \"default=10m, work=2h\"";
+    let text = raw.text().ok_or_else(|| raw.unexpected(wanted))?;
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.rsplit_once('=').ok_or_else(|| raw.unexpected(wanted))?;
+            let value = duration(&Raw::String(value.trim().to_owned()), range)
+                .map_err(|reason| format!("names {}, which {reason}", name.trim()))?;
+            Ok((name.trim().to_owned(), value))
+        })
+        .collect()
+}
+
+/// What [`durations`] reads back.
+pub(super) fn show_durations(list: &BTreeMap<String, Duration>) -> String {
+    let pairs: Vec<String> =
+        list.iter().map(|(name, value)| format!("{name}={}", show_duration(*value))).collect();
+    pairs.join(", ")
 }
 
 /// [`duration`], of a flag that is no setting.

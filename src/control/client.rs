@@ -14,10 +14,12 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::protocol::artifact::{Artifact, Create};
 use super::protocol::review::{Conflicts, History, Pick, Resolve, Resolved, Restored, VersionText};
-use super::protocol::{Probed, Problems, Refusal, Resumed, Status, SyncRequest, Synced};
+use super::protocol::{Probed, Problems, Refusal, Resumed, Stale, Status, SyncRequest, Synced};
 use super::protocol::{SERVER, VERSION, VERSION_HEADER, titles};
 use super::server::Resume;
+use crate::domain::authoring::Fields;
 
 /// How long the daemon has to answer.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -92,7 +94,7 @@ impl Client {
     pub async fn sync(&self, request: &SyncRequest) -> Result<Synced, ClientError> {
         let body = serde_json::to_vec(request).map_err(|error| self.confused(error))?;
         let patience = PATIENCE + Duration::from_millis(request.timeout_ms.unwrap_or(0));
-        self.call_for(patience, Method::POST, "/v1/sync", body).await
+        self.call_for(patience, Method::POST, "/v1/sync", body, None).await
     }
 
     /// Whether the daemon's file watcher answers.
@@ -101,6 +103,65 @@ impl Client {
     /// See [`ClientError`].
     pub async fn probe(&self) -> Result<Probed, ClientError> {
         self.call(Method::POST, "/v1/probe", Vec::new()).await
+    }
+
+    /// Rows that nobody has verified for a while; of one DB collection, or of all.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn stale(&self, collection: Option<&str>) -> Result<Stale, ClientError> {
+        let path = match collection {
+            Some(collection) => format!("/v1/stale?collection={}", escape(collection)),
+            None => "/v1/stale".to_owned(),
+        };
+        self.call(Method::GET, &path, Vec::new()).await
+    }
+
+    /// An artifact as its files have it.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; so for the three below.
+    pub async fn artifact(&self, id: &str, collection: Option<&str>) -> Result<Artifact, ClientError> {
+        self.call(Method::GET, &artifact_path(id, "/metadata", collection), Vec::new()).await
+    }
+
+    /// Set fields of an artifact.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn edit(
+        &self,
+        id: &str,
+        collection: Option<&str>,
+        fields: &Fields,
+        if_match: Option<&str>,
+    ) -> Result<Artifact, ClientError> {
+        let body = serde_json::to_vec(fields).map_err(|error| self.confused(error))?;
+        self.call_for(PATIENCE, Method::PUT, &artifact_path(id, "/metadata", collection), body, if_match)
+            .await
+    }
+
+    /// Make an artifact.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn create(&self, create: &Create) -> Result<Artifact, ClientError> {
+        let body = serde_json::to_vec(create).map_err(|error| self.confused(error))?;
+        self.call(Method::POST, "/api/v1/artifacts", body).await
+    }
+
+    /// Remove an artifact with its files.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn remove(
+        &self,
+        id: &str,
+        collection: Option<&str>,
+        if_match: Option<&str>,
+    ) -> Result<Artifact, ClientError> {
+        self.call_for(PATIENCE, Method::DELETE, &artifact_path(id, "", collection), Vec::new(), if_match)
+            .await
     }
 
     /// Let the removals of a halted collection happen.
@@ -166,17 +227,19 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, ClientError> {
-        self.call_for(PATIENCE, method, path, body).await
+        self.call_for(PATIENCE, method, path, body, None).await
     }
 
+    /// Waits for so long, under a condition (RFC 9110, 13.1.1) if there is one.
     async fn call_for<T: DeserializeOwned>(
         &self,
         patience: Duration,
         method: Method,
         path: &str,
         body: Vec<u8>,
+        if_match: Option<&str>,
     ) -> Result<T, ClientError> {
-        match tokio::time::timeout(patience, self.exchange(method, path, body)).await {
+        match tokio::time::timeout(patience, self.exchange(method, path, body, if_match)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.confused(format!("none came within {} s", patience.as_secs()))),
         }
@@ -187,6 +250,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Vec<u8>,
+        if_match: Option<&str>,
     ) -> Result<T, ClientError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
@@ -197,14 +261,16 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| self.confused(e))?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "skillmeatd")
             .header("user-agent", SERVER)
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| self.confused(error))?;
+            .header("content-type", "application/json");
+        if let Some(etag) = if_match {
+            request = request.header("if-match", etag);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| self.confused(error))?;
         let answer = async {
             let response = sender.send_request(request).await?;
             let (head, body) = response.into_parts();
@@ -253,6 +319,11 @@ impl Client {
     fn confused(&self, reason: impl ToString) -> ClientError {
         ClientError::Confused { path: self.socket.clone(), reason: reason.to_string() }
     }
+}
+
+fn artifact_path(id: &str, tail: &str, collection: Option<&str>) -> String {
+    let query = collection.map(|name| format!("?collection={}", escape(name))).unwrap_or_default();
+    format!("/api/v1/artifacts/{}{tail}{query}", escape(id))
 }
 
 /// A text as part of a URI's query (RFC 3986, 2.1).

@@ -5,6 +5,7 @@
 //!
 //! What this module does not do: know the daemon. It hands over questions and waits for answers.
 
+pub mod api;
 pub mod client;
 pub mod events;
 pub mod protocol;
@@ -39,6 +40,8 @@ pub enum Ask {
         /// The answer.
         answer: oneshot::Sender<Result<Resumed, Refusal>>,
     },
+    /// SkillMeat's own paths, and staleness.
+    Api(api::Call),
     /// Something to look through or to decide.
     Review(Review),
 }

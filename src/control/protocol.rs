@@ -3,6 +3,7 @@
 //! These types are a contract: fields are added, never renamed or removed, within [`VERSION`]. They are separate from
 //! the domain's types so that the core can change without breaking a script.
 
+pub mod artifact;
 pub mod review;
 
 use serde::{Deserialize, Serialize};
@@ -352,6 +353,58 @@ pub struct Resumed {
     pub removed: Vec<String>,
 }
 
+/// What nobody has verified for a while.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stale {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// Every DB collection that has rows, by id.
+    pub collections: Vec<StaleCollection>,
+    /// The stale rows, by collection and artifact; 10,000 at most.
+    pub artifacts: Vec<StaleItem>,
+}
+
+/// How long ago the rows of a DB collection were verified.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StaleCollection {
+    /// Its id.
+    pub name: String,
+    /// Its rows.
+    pub total: usize,
+    /// Of these, rows never verified or longer ago than the time to live.
+    pub stale: usize,
+    /// All others.
+    pub fresh: usize,
+    /// Of the stale ones, those never verified.
+    pub never: usize,
+    /// Seconds since the verification that is longest ago.
+    pub oldest_age_seconds: f64,
+    /// To one decimal.
+    pub percentage_stale: f64,
+    /// The time to live.
+    pub ttl_seconds: u64,
+}
+
+/// A stale row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleItem {
+    /// The DB collection's id.
+    pub collection: String,
+    /// `type:name`
+    pub artifact: String,
+    /// ISO 8601, naive UTC: when it was last verified.
+    pub synced_at: Option<String>,
+}
+
+/// Rows are no longer taken for verified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invalidated {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// How many.
+    pub rows: usize,
+}
+
 /// Why something asked for was not done (RFC 9457, the members used here).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -361,6 +414,9 @@ pub struct Refusal {
     pub title: String,
     /// What happened, and what to do.
     pub detail: String,
+    /// For a change that was refused because something else has changed: how it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Box<serde_json::Value>>,
 }
 
 /// Titles of refusals that a client of another version may get for what is right in its own.
@@ -374,6 +430,12 @@ pub mod titles {
 impl Refusal {
     /// A refusal with this HTTP status code.
     pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { status, title: title.into(), detail: detail.into() }
+        Self { status, title: title.into(), detail: detail.into(), current: None }
+    }
+
+    /// The same with how the thing is now.
+    #[must_use]
+    pub fn with_current(self, current: &impl Serialize) -> Self {
+        Self { current: serde_json::to_value(current).ok().map(Box::new), ..self }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! What this module does not do: know an answer. It asks the daemon, through a channel, and passes the answer on.
 
-mod answer;
+pub(in crate::control) mod answer;
 mod asks;
 mod connections;
 mod guard;
@@ -35,10 +35,12 @@ pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
     Router::new()
         .merge(v1::routes())
         .merge(review::routes())
+        .with_state(Asks::new(asks.clone()))
+        .merge(super::api::router(asks))
+        // After all routes: the second one is for those that are there already.
         .fallback(answer::unknown)
         .method_not_allowed_fallback(answer::not_allowed)
         .layer(axum::middleware::map_response(sign))
-        .with_state(Asks::new(asks))
 }
 
 /// Most connections at a time to the Unix socket; all of one user.

@@ -2,10 +2,12 @@
 //!
 //! What this module does not do: find anything out. The loop writes down what it learns; this turns it into answers.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::control::api::Tally;
 use crate::control::events::Events;
 use crate::control::protocol::{
     Applied, Collection, Database, DatabaseOnly, Halt, NAMED, Problems, Reconciled, Refusal, Sandbox, State,
@@ -63,6 +65,8 @@ pub struct Findings {
     pub changed: Changed,
     /// What it took.
     pub cost: Cost,
+    /// What refreshes that were asked for came to, by number and DB collection.
+    pub refreshed: BTreeMap<u64, BTreeMap<String, Tally>>,
 }
 
 /// Artifacts, of which the first are named.
@@ -109,6 +113,8 @@ pub struct Cost {
     pub read: usize,
     /// Artifacts whose rows were compared.
     pub compared: usize,
+    /// Rows that were right, and were marked as verified.
+    pub verified: usize,
     /// Write transactions in the cache.
     pub transactions: usize,
     /// Times the cache's write lock was not free, in tries a millisecond apart.

@@ -29,15 +29,18 @@ use crate::paths::Paths;
 use crate::state::{State, StateError};
 
 mod assignments;
+mod author;
 mod database;
 mod exchange;
 mod follow;
 mod remember;
 mod review;
+mod verify;
 mod worker;
 
 use exchange::Exchange;
-use remember::Unsaved;
+use remember::{StateTrouble, Unsaved};
+use verify::Verification;
 pub(super) use worker::{Answer, StartError, Worker};
 
 /// Why there is no engine.
@@ -75,7 +78,11 @@ pub struct Engine {
     /// From the last decision.
     decided: Decided,
     unsaved: Unsaved,
+    verification: Verification,
+    /// Whether a change that an earlier run was killed in has been looked for.
+    authored: bool,
     exchange: Exchange,
+    state_trouble: StateTrouble,
 }
 
 /// By collection directory and artifact.
@@ -153,6 +160,9 @@ impl Engine {
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),
+            state_trouble: StateTrouble::default(),
+            verification: Verification::default(),
+            authored: false,
             exchange,
         })
     }
@@ -225,6 +235,9 @@ impl Engine {
 
     async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
         let began = Instant::now();
+        if !std::mem::replace(&mut self.authored, true) {
+            self.finish_authoring().await;
+        }
         let mut scanned = self.scan(scope)?;
         findings.cost.looked_at = scanned.stats.artifacts;
         findings.cost.read = scanned.stats.read;
@@ -284,7 +297,7 @@ impl Engine {
     async fn rows_to_compare(&self, all_rows: bool, touched: Scope) -> Result<Scope, Stop> {
         let Some(cache) = &self.cache else { return Ok(touched) };
         let pending = !self.decided.halts.is_empty() || !self.memory.confirmed.is_empty();
-        if pending || !cache.is_compared() {
+        if pending || !cache.is_compared() || all_rows && self.verification.is_due(Instant::now()) {
             return Ok(Scope::All);
         }
         let waiting = !self.absences.is_empty();
@@ -309,6 +322,7 @@ impl Engine {
         touched: &Scope,
         findings: &mut Findings,
     ) -> Result<(), Stop> {
+        let mut round = None;
         if !scope.is_empty() {
             findings.cost.compared = match scope {
                 Scope::All => desired.collections.values().map(|c| c.artifacts.len()).sum(),
@@ -320,9 +334,15 @@ impl Engine {
             let mut decision = Decision::default();
             let mut is_new = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
+            // Before every row is compared none is known to be verified, whoever asks.
+            round = if *scope == Scope::All { self.verification.begin(&self.config) } else { None };
+            verify::ask(cache, round.as_ref());
             let applied = cache
                 .sync(scope, Utc::now().naive_utc(), |actual, part| {
                     let mut made = plan::plan(desired, actual, part, memory);
+                    if let Some(round) = &mut round {
+                        round.note(desired, actual, &mut made);
+                    }
                     let plan = std::mem::take(&mut made.plan);
                     is_new |= !plan.new_artifacts.is_empty();
                     findings.changed.add(&plan.artifacts());
@@ -345,6 +365,7 @@ impl Engine {
                 self.note_artifacts_made();
             }
             findings.cost.transactions = applied.transactions;
+            findings.cost.verified = applied.verified;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&applied.removed);
@@ -365,6 +386,9 @@ impl Engine {
             Problem::new(self.database.path.clone(), message)
         }));
         findings.pending_removals = self.absences.running(Instant::now(), self.config.remove_grace);
+        if let Some(round) = round {
+            self.verified(round, findings).await;
+        }
         Ok(())
     }
 }

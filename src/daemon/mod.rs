@@ -12,6 +12,7 @@ mod engine;
 pub mod lifecycle;
 mod once;
 mod readiness;
+mod reads;
 mod sandbox;
 mod told;
 mod vitals;
@@ -20,6 +21,7 @@ mod watchdog;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -42,6 +44,7 @@ use board::Board;
 use engine::{Answer, StartError, Worker};
 use lifecycle::{InstanceLock, LockError, Signal};
 use readiness::Readiness;
+use reads::{Desk, Errand};
 use told::Told;
 use waiting::{Waiting, Wanted};
 use watchdog::{Part, Watchdog};
@@ -78,11 +81,16 @@ pub enum DaemonError {
     WorkerDied,
 }
 
+/// Rows whose verification somebody took back are verified again after this, if nothing else leads to it.
+const RECHECK: Duration = Duration::from_secs(10);
+
 /// Everything that wakes the loop.
+#[derive(Debug)]
 enum Input {
     Watch(Notice),
     Worker(Answer),
     Ask(Ask),
+    Errand(Errand),
     Signal(Signal),
 }
 
@@ -136,6 +144,9 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     let mut board = Board::new(paths.root.display().to_string(), Utc::now());
     board.http = http.map(|address| address.to_string());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
+    let ttl = config.staleness.ttl.clone();
+    let desk = Desk::new(paths.cache_db.clone(), paths.collections.clone(), ttl, inputs.clone());
+    let desk = Arc::new(desk);
     let mut daemon = Daemon {
         grace: config.shutdown.grace,
         mode: config.watch.mode,
@@ -148,6 +159,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         inbox,
         reload,
         waiting: Waiting::default(),
+        desk,
+        refreshes: 0,
         told: Told::default(),
         watchdog: allowed.map(|allowed| (Watchdog::new(allowed, Instant::now()), allowed)),
         readiness,
@@ -202,6 +215,9 @@ struct Daemon {
     inbox: mpsc::UnboundedReceiver<Input>,
     reload: Reload,
     waiting: Waiting,
+    desk: Arc<Desk>,
+    /// Refreshes that were asked for, ever.
+    refreshes: u64,
     told: Told,
     readiness: Readiness,
     /// With the time the service manager allows between two signs of life.
@@ -281,7 +297,7 @@ impl Daemon {
             Input::Watch(Notice::Lost(loss)) => {
                 if loss != Loss::Root {
                     self.board.lost(self.reactor.revision());
-                    tracing::warn!(?loss, "file events were lost; looking at everything");
+                    self.told.lost(&loss, Instant::now());
                     let why = format!("{loss:?}");
                     self.board.events().push(board::rfc3339(Utc::now()), What::EventsLost { why });
                 }
@@ -323,6 +339,7 @@ impl Daemon {
                 Some(self.reconciled(revision, *findings, look_again))
             }
             Input::Ask(ask) => self.answer(ask),
+            Input::Errand(errand) => self.run_errand(errand),
             Input::Signal(Signal::Terminate) => {
                 tracing::info!("stopping");
                 self.readiness.stopping(self.grace);
@@ -341,6 +358,7 @@ impl Daemon {
         findings.reconciled.revision = revision;
         self.told.tell(&findings, self.board.events());
         let result = findings.setback.as_ref().map_or(Ok(()), |(setback, _)| Err(*setback));
+        self.waiting.refreshed(std::mem::take(&mut findings.refreshed));
         self.board.found(findings, Instant::now());
         self.tell_state();
         Event::Reconciled(Report { result, look_again })
@@ -356,6 +374,7 @@ impl Daemon {
         match ask {
             Ask::Status(answer) => drop(answer.send(self.board.status(Instant::now()))),
             Ask::Problems(answer) => drop(answer.send(self.board.problems())),
+            Ask::Api(call) => self.desk.take(call),
             Ask::Sync { request, answer } => match waiting::check(&request) {
                 Ok(()) => {
                     let scope = waiting::scope(&request);
@@ -379,6 +398,24 @@ impl Daemon {
             }
         }
         None
+    }
+
+    fn run_errand(&mut self, errand: Errand) -> Option<Event> {
+        match errand {
+            Errand::Refresh(refresh, answer) => {
+                self.refreshes += 1;
+                self.worker.wish(self.refreshes, refresh);
+                Some(self.wait(Wanted::Refreshed(self.refreshes, answer), ScanScope::All))
+            }
+            Errand::Invalidate(what, answer) => {
+                self.worker.invalidate(what, answer);
+                Some(Event::LookBy(Instant::now() + RECHECK))
+            }
+            Errand::Author(what, answer) => {
+                self.worker.author(what, answer);
+                None
+            }
+        }
     }
 
     /// Answer when a reconcile that begins after everything before now was heard of, and that looks at `scope` in any
@@ -435,6 +472,7 @@ impl Daemon {
                         Err(error) => tracing::error!(%error, "the watcher goes on as it was"),
                     }
                 }
+                self.desk.configure(config.staleness.ttl.clone());
                 let timing = timing(&config);
                 self.worker.configure(config);
                 Some(Event::Timing(timing))

@@ -11,7 +11,7 @@
 //! What this module does not do: decide what is written. It makes a bug in that decision, or in a library that parses
 //! somebody's file, end in an error in place of a damaged file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,12 @@ const PROBE: &str = ".skillmeatd-sandbox-probe";
 
 /// The directories that may be written in, and below.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Places(BTreeMap<PathBuf, Place>);
+pub(super) struct Places {
+    /// The tree, and where collections and manifests that are links lead.
+    tree: BTreeMap<PathBuf, Place>,
+    /// Where artifacts that are links lead. Costs a listing of every directory of artifacts to find out.
+    artifacts: BTreeMap<PathBuf, Place>,
+}
 
 /// A rule is about a directory, not about its name: another directory in its place is another place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,51 +48,86 @@ enum Grant {
 }
 
 impl Places {
-    /// Where things are now: a few calls to the system for each collection.
+    /// Where things are now.
     pub(super) fn of(paths: &Paths) -> Self {
-        let mut places = Self::default();
-        places.add(&paths.state_dir, Grant::Everything);
-        let cache = paths.cache_db.parent().unwrap_or(&paths.root);
-        let complete = cache.is_dir() && paths.collections.is_dir();
-        // What is missing cannot be named in a rule; whoever makes it makes it below the root.
-        places.add(&paths.root, if complete { Grant::Directories } else { Grant::Everything });
-        places.add(cache, Grant::Everything);
-        if let Ok(database) = paths.cache_db.canonicalize() {
-            places.add(database.parent().unwrap_or(cache), Grant::Everything);
-        }
-        places.add(&paths.collections, Grant::Everything);
-        for entry in std::fs::read_dir(&paths.collections).into_iter().flatten().flatten() {
-            let collection = entry.path();
-            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
-                places.add(&collection, Grant::Everything);
-            }
-            // A manifest that is a link is written where it leads to.
-            let manifest = collection.join("collection.toml");
-            if manifest.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink())
-                && let Ok(target) = manifest.canonicalize()
-                && let Some(directory) = target.parent()
-            {
-                places.add(directory, Grant::Everything);
+        let mut places = Self { tree: tree(paths), artifacts: BTreeMap::new() };
+        for collection in entries(&paths.collections) {
+            // `skills`, `commands` and so on; an artifact is one entry of these.
+            for artifact in entries(&collection).iter().flat_map(|container| entries(container)) {
+                let Ok(target) = target_of(&artifact) else { continue };
+                let directory = if target.is_dir() { Some(target.as_path()) } else { target.parent() };
+                if let Some(directory) = directory {
+                    add(&mut places.artifacts, directory, Grant::Everything, &paths.home);
+                }
             }
         }
         places
     }
 
-    fn add(&mut self, directory: &Path, grant: Grant) {
-        let Ok(path) = directory.canonicalize() else { return };
-        let Ok(found) = path.metadata() else { return };
-        if !found.is_dir() {
-            return;
-        }
-        let place = Place { dev: found.dev(), ino: found.ino(), grant };
-        let kept = self.0.entry(path).or_insert(place);
-        kept.grant = kept.grant.max(grant);
+    /// Whether things are still where they were. A few calls to the system for each collection; `thorough` looks at
+    /// every artifact.
+    pub(super) fn are_current(&self, paths: &Paths, thorough: bool) -> bool {
+        if thorough { *self == Self::of(paths) } else { self.tree == tree(paths) }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&PathBuf, &Place)> {
+        self.tree.iter().chain(&self.artifacts)
     }
 
     fn names(&self) -> Vec<String> {
-        let all = self.0.iter().filter(|(_, place)| place.grant == Grant::Everything);
-        all.map(|(path, _)| path.display().to_string()).collect()
+        let all = self.all().filter(|(_, place)| place.grant == Grant::Everything);
+        let names: BTreeSet<String> = all.map(|(path, _)| path.display().to_string()).collect();
+        names.into_iter().collect()
     }
+}
+
+fn tree(paths: &Paths) -> BTreeMap<PathBuf, Place> {
+    let mut places = BTreeMap::new();
+    let mut grant = |directory: &Path, grant| add(&mut places, directory, grant, &paths.home);
+    grant(&paths.state_dir, Grant::Everything);
+    let cache = paths.cache_db.parent().unwrap_or(&paths.root);
+    let complete = cache.is_dir() && paths.collections.is_dir();
+    // What is missing cannot be named in a rule; whoever makes it makes it below the root.
+    grant(&paths.root, if complete { Grant::Directories } else { Grant::Everything });
+    grant(cache, Grant::Everything);
+    if let Ok(database) = paths.cache_db.canonicalize() {
+        grant(database.parent().unwrap_or(cache), Grant::Everything);
+    }
+    grant(&paths.collections, Grant::Everything);
+    for collection in entries(&paths.collections) {
+        if target_of(&collection).is_ok() {
+            grant(&collection, Grant::Everything);
+        }
+        // A manifest that is a link is written where it leads to.
+        if let Ok(target) = target_of(&collection.join("collection.toml"))
+            && let Some(directory) = target.parent()
+        {
+            grant(directory, Grant::Everything);
+        }
+    }
+    places
+}
+
+/// A directory that holds the home is never one to write in: it would open everything.
+fn add(places: &mut BTreeMap<PathBuf, Place>, directory: &Path, grant: Grant, home: &Path) {
+    let Ok(path) = directory.canonicalize() else { return };
+    let Ok(found) = path.metadata() else { return };
+    if !found.is_dir() || home.canonicalize().is_ok_and(|home| home.starts_with(&path)) {
+        return;
+    }
+    let place = Place { dev: found.dev(), ino: found.ino(), grant };
+    let kept = places.entry(path).or_insert(place);
+    kept.grant = kept.grant.max(grant);
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Where a link leads in the end; an error for what is none.
+fn target_of(path: &Path) -> io::Result<PathBuf> {
+    std::fs::read_link(path)?;
+    path.canonicalize()
 }
 
 /// How far a thread is restricted.
@@ -168,7 +208,7 @@ fn restrict(places: &Places) -> Result<Option<Partly>, String> {
             .handle_access(AccessNet::from_all(KNOWN))?
             .scope(Scope::from_all(KNOWN))?
             .create()?;
-        for (path, place) in &places.0 {
+        for (path, place) in places.all() {
             // One that is gone meanwhile cannot be written anyway.
             let Ok(directory) = PathFd::new(path) else { continue };
             let access = match place.grant {

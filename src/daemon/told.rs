@@ -3,25 +3,52 @@
 //! What this module does not do: keep anything for `status`; that is the board's.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::board::{self, Findings};
 use crate::control::events::Events;
 use crate::control::protocol::{NAMED, State, What};
 use crate::domain::model::Problem;
+use crate::domain::telling::Recurring;
+use crate::fs::watch::Loss;
 
 /// More new problems than this are counted instead of told one by one.
 const AT_ONCE: usize = 20;
 
-#[derive(Debug, Default)]
+/// Events that are lost all the time (a storm of changes, or a queue that is too short) are told of this often.
+const LOST_EVERY: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
 pub(super) struct Told {
     setback: Option<String>,
     halts: Vec<String>,
     halted: BTreeSet<String>,
     problems: BTreeSet<Problem>,
     state: Option<(State, Option<String>)>,
+    lost: Recurring,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            setback: None,
+            halts: Vec::new(),
+            halted: BTreeSet::new(),
+            problems: BTreeSet::new(),
+            state: None,
+            lost: Recurring::new(LOST_EVERY),
+        }
+    }
 }
 
 impl Told {
+    /// Say that file events were lost.
+    pub(super) fn lost(&mut self, loss: &Loss, now: Instant) {
+        if let Some(times) = self.lost.happens(now) {
+            tracing::warn!(?loss, times, "file events were lost; looking at everything");
+        }
+    }
+
     /// Say what is new in these findings, in the log and to those who listen.
     pub(super) fn tell(&mut self, findings: &Findings, events: &Events) {
         let at = &findings.reconciled.at;

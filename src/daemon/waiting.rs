@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
 use super::board::{self, Board};
+use crate::control::api::Tally;
 use crate::control::protocol::{Probed, Refusal, Resumed, SyncRequest, Synced, VERSION};
 use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::reactor::Ticket;
@@ -17,6 +18,8 @@ pub(super) enum Wanted {
     Synced { request: SyncRequest, asked_at: u64, answer: oneshot::Sender<Result<Synced, Refusal>> },
     /// For its end; the answer is known already.
     Resumed(oneshot::Sender<Result<Resumed, Refusal>>, Resumed),
+    /// For what the refresh of this number came to.
+    Refreshed(u64, oneshot::Sender<Result<BTreeMap<String, Tally>, Refusal>>),
 }
 
 /// Everybody who waits.
@@ -24,6 +27,8 @@ pub(super) enum Wanted {
 pub(super) struct Waiting {
     issued: u64,
     wanted: BTreeMap<Ticket, Wanted>,
+    /// What refreshes came to whose reconcile may have ended before they are to be answered.
+    refreshed: BTreeMap<u64, BTreeMap<String, Tally>>,
     probes: BTreeMap<Ticket, oneshot::Sender<Probed>>,
 }
 
@@ -38,6 +43,11 @@ impl Waiting {
         let ticket = self.ticket();
         self.probes.insert(ticket, answer);
         ticket
+    }
+
+    /// Refreshes have been done; each is answered when its ticket is released.
+    pub(super) fn refreshed(&mut self, done: BTreeMap<u64, BTreeMap<String, Tally>>) {
+        self.refreshed.extend(done);
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -55,6 +65,10 @@ impl Waiting {
                 (Some(Wanted::Synced { answer, .. }), Some(refusal)) => drop(answer.send(Err(refusal))),
                 (Some(Wanted::Synced { request, asked_at, answer }), None) => {
                     drop(answer.send(board.synced(&request, asked_at, fresh)));
+                }
+                (Some(Wanted::Refreshed(number, answer)), refusal) => {
+                    let tallies = self.refreshed.remove(&number).unwrap_or_default();
+                    drop(answer.send(refusal.map_or(Ok(tallies), Err)));
                 }
                 (Some(Wanted::Resumed(answer, _)), Some(refusal)) => drop(answer.send(Err(refusal))),
                 (Some(Wanted::Resumed(answer, resumed)), None) => drop(answer.send(Ok(resumed))),

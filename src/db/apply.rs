@@ -20,7 +20,7 @@ use super::format::{json_list, new_uuid, timestamp};
 use super::load::{all, json_array};
 use super::schema::Capabilities;
 use crate::domain::model::ArtifactId;
-use crate::domain::plan::{Assignment, NewArtifact, NewTag, Plan, Removal, Upsert};
+use crate::domain::plan::{Assignment, NewArtifact, NewTag, Plan, Removal, Upsert, Verified};
 use crate::domain::rows::{Actual, DEFAULT_COLLECTION, SENTINEL_PROJECT};
 
 /// Rows a statement. More gain nothing, and each statement stays in the connection's cache, prepared: a kilobyte a row.
@@ -79,6 +79,7 @@ impl<C: ConnectionTrait> Writer<'_, C> {
         self.new_artifacts(batch.new_artifacts, &now).await?;
         self.new_tags(batch.new_tags, &now).await?;
         self.upserts(batch.upserts, &now).await?;
+        self.verified(&batch.verified, &now).await?;
         self.tag(&batch.tag, &now).await?;
         self.untag(&batch.untag).await?;
         self.remove(&batch.removals).await
@@ -250,6 +251,22 @@ impl<C: ConnectionTrait> Writer<'_, C> {
             ])
             .to_owned();
         insert(self.db, rows, Some(conflict)).await
+    }
+
+    async fn verified(&self, verified: &[Verified], now: &str) -> Result<()> {
+        let mut by_collection: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for row in verified {
+            let uuid = self.names.uuid(&row.artifact)?;
+            by_collection.entry(&row.collection).or_default().push(uuid);
+        }
+        let sql = "UPDATE collection_artifacts SET synced_at = ?
+            WHERE collection_id = ? AND artifact_uuid IN (SELECT value FROM json_each(?))";
+        for (collection, uuids) in by_collection {
+            let values: Vec<Value> =
+                vec![now.into(), collection.into(), json_array(uuids.into_iter()).into()];
+            self.db.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?;
+        }
+        Ok(())
     }
 
     async fn tag(&self, assignments: &[Assignment], now: &str) -> Result<()> {

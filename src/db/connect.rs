@@ -81,6 +81,18 @@ impl Pinned {
     /// # Errors
     /// Whatever SQLite says; `Replaced` if the path changed hands meanwhile or names nothing.
     pub(crate) async fn open(path: &Path, create: bool) -> Result<Self> {
+        Self::connect(path, create, false).await
+    }
+
+    /// Opens the file at `path` for reading: SQLite refuses every write through it.
+    ///
+    /// # Errors
+    /// As [`Pinned::open`].
+    pub(crate) async fn open_for_reading(path: &Path) -> Result<Self> {
+        Self::connect(path, false, true).await
+    }
+
+    async fn connect(path: &Path, create: bool, query_only: bool) -> Result<Self> {
         let before = FileId::of(path);
         let connects = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&connects);
@@ -108,6 +120,7 @@ impl Pinned {
                     .pragma("temp_store", "MEMORY")
                     // Kibibytes: a quarter of SQLite's own. The kernel has the pages too.
                     .pragma("cache_size", "-512")
+                    .pragma("query_only", if query_only { "ON" } else { "OFF" })
                     // Multi-row inserts are big statements; keep few.
                     .statement_cache_capacity(16)
                     .row_buffer_size(512)

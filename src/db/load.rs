@@ -13,9 +13,11 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Va
 use super::error::Result;
 use super::format::parse_list;
 use super::packed::{self, Cell, Packed, Pages, unpack};
+use super::read::cutoff;
 use super::schema::Capabilities;
 use crate::domain::model::{ArtifactId, Kind, Row};
 use crate::domain::rows::{Actual, DbArtifact, DbCollection, DbRow, DbTag, SENTINEL_PROJECT, Scope};
+use crate::domain::staleness::Cutoffs;
 
 /// What is read of a membership: its key, the mirrored columns, and whether `synced_at` is set.
 const MEMBERSHIP: [&str; 18] = [
@@ -45,6 +47,7 @@ pub(super) async fn load(
     capabilities: &Capabilities,
     sentinel_path: &str,
     scope: &Scope,
+    stale_before: Option<&Cutoffs>,
 ) -> Result<Actual> {
     let mut actual = whole(db, sentinel_path).await?;
     actual.collections = collections(db, capabilities).await?;
@@ -53,7 +56,7 @@ pub(super) async fn load(
     let by_uuid: HashMap<&str, &ArtifactId> =
         actual.artifacts.iter().map(|(id, artifact)| (artifact.uuid.as_str(), id)).collect();
     let uuids = ids.map(|_| json_array(by_uuid.keys().copied()));
-    actual.memberships = memberships(db, &by_uuid, uuids.as_deref()).await?;
+    actual.memberships = memberships(db, &by_uuid, uuids.as_deref(), stale_before).await?;
     actual.artifact_tags = assignments(db, &by_uuid, uuids.as_deref()).await?;
     Ok(actual)
 }
@@ -173,9 +176,18 @@ async fn memberships(
     db: &impl ConnectionTrait,
     by_uuid: &HashMap<&str, &ArtifactId>,
     uuids: Option<&str>,
+    stale_before: Option<&Cutoffs>,
 ) -> Result<BTreeMap<String, BTreeMap<ArtifactId, DbRow>>> {
+    let (stale, values) = match stale_before {
+        Some(cutoffs) => {
+            let (before, values) = cutoff(cutoffs, "collection_id");
+            (format!("synced_at < {before}"), values)
+        }
+        None => ("0".to_owned(), Vec::new()),
+    };
     let mut found: BTreeMap<String, BTreeMap<ArtifactId, DbRow>> = BTreeMap::new();
-    let mut pages = Pages::new("collection_artifacts", &MEMBERSHIP, "artifact_uuid", uuids);
+    let columns: Vec<&str> = MEMBERSHIP.into_iter().chain([stale.as_str()]).collect();
+    let mut pages = Pages::new("collection_artifacts", &columns, "artifact_uuid", uuids).with_values(values);
     while let Some(rows) = pages.next(db).await? {
         for row in rows {
             let mut row = PackedCells::new(row);
@@ -238,6 +250,13 @@ impl<'a> Cells<'a> {
         value.unwrap_or_else(|_| {
             self.sound = false;
             None
+        })
+    }
+
+    pub(super) fn list(&mut self) -> Vec<String> {
+        parse_list(self.cell::<String>().as_deref()).unwrap_or_else(|| {
+            self.sound = false;
+            Vec::new()
         })
     }
 
@@ -312,6 +331,7 @@ impl PackedCells {
             resolved_version: self.text(),
         };
         let synced = self.next() == Cell::Integer(1);
-        DbRow { row, sound: self.sound, synced }
+        let stale = self.next() == Cell::Integer(1);
+        DbRow { row, sound: self.sound, synced, stale }
     }
 }

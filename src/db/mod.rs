@@ -25,8 +25,10 @@ mod holders;
 mod load;
 mod owned;
 mod packed;
+mod read;
 mod schema;
 mod sync;
+mod verified;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,10 +44,13 @@ pub use connect::FileId;
 pub use error::{DbError, Result};
 pub use holders::{Holder, holders};
 pub use owned::{Colors, Edits, Owned};
+pub use read::Reader;
 pub use schema::{Capabilities, Identity};
 pub use sync::{Applied, BATCH};
 
 pub(crate) use changes::Versions as Stand;
+
+use crate::domain::staleness::Cutoffs;
 use changes::{Versions, versions};
 use connect::{LOCK_RETRY, Pinned};
 
@@ -92,6 +97,8 @@ pub struct Cache {
     seen: i64,
     /// Where the database stood when every row was last brought to what was asked.
     compared: Option<Versions>,
+    /// Rows that were verified before this are told apart by the loads.
+    stale_before: Option<Cutoffs>,
     patience: Duration,
 }
 
@@ -155,6 +162,7 @@ impl Cache {
                             .into_owned(),
                         seen,
                         compared: None,
+                        stale_before: None,
                         patience: PATIENCE,
                         pinned: Some(pinned),
                     };
@@ -189,6 +197,12 @@ impl Cache {
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// From now on the rows in [`Cache::load`] and [`Cache::sync`] tell whether they were verified before this; without
+    /// it no row does.
+    pub fn ask_for_stale(&mut self, before: Option<Cutoffs>) {
+        self.stale_before = before;
     }
 
     /// Where it is.

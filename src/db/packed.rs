@@ -36,6 +36,8 @@ pub(super) type Packed = Vec<Cell>;
 /// keys, read at once: there the index on the key must lead, and the result is as small as the scope.
 pub(super) struct Pages<'a> {
     sql: String,
+    /// Values of parameters in the columns.
+    values: Vec<Value>,
     keys: Option<&'a str>,
     after: Option<i64>,
 }
@@ -58,14 +60,20 @@ impl<'a> Pages<'a> {
                     (SELECT rowid AS row, {named} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {PAGE})"
             ),
         };
-        Self { sql, keys, after: Some(i64::MIN) }
+        Self { sql, values: Vec::new(), keys, after: Some(i64::MIN) }
+    }
+
+    /// With these values for the parameters in its columns.
+    pub(super) fn with_values(self, values: Vec<Value>) -> Self {
+        Self { values, ..self }
     }
 
     /// The next page; `None` after the last.
     pub(super) async fn next(&mut self, db: &impl ConnectionTrait) -> Result<Option<Vec<Packed>>> {
         let Some(after) = self.after.take() else { return Ok(None) };
         let parameter = self.keys.map_or_else(|| after.into(), Value::from);
-        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, &self.sql, vec![parameter]);
+        let values = self.values.iter().cloned().chain([parameter]);
+        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, &self.sql, values);
         let Some(page) = db.query_one_raw(statement).await? else { return Ok(None) };
         self.after = page.try_get_by_index(1)?;
         Ok(Some(unpack(page.try_get_by_index(0)?)?))

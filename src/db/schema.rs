@@ -163,7 +163,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
 ];
 
 /// Tables that are only looked into when they are there.
-const OPTIONAL_TABLES: &[&str] = &["composite_artifacts", "custom_colors"];
+const OPTIONAL_TABLES: &[&str] = &["composite_artifacts", "custom_colors", "deployment_set_tags"];
 
 /// Looks at the open database. Reads only.
 ///

@@ -54,8 +54,10 @@ const PATIENT_REPLANS: usize = 3;
 pub struct Applied {
     /// Write transactions committed. 0 means that nothing was locked.
     pub transactions: usize,
-    /// Rows of the plan that were written.
+    /// Rows of the plan that were written and say something else now.
     pub rows: usize,
+    /// Rows that were right, and are marked as verified now.
+    pub verified: usize,
     /// How often somebody else's commit made the plan stale.
     pub replans: usize,
     /// How often the lock was not free, in tries a millisecond apart.
@@ -160,7 +162,7 @@ impl Cache {
             let txn = self.connection()?.write(deadline, &mut applied.busy_retries).await?;
             let held = Instant::now();
             let made_at = self.versions_in(&txn).await?;
-            let actual = load(&txn, &self.capabilities, &self.sentinel_path, &few).await?;
+            let actual = self.load_in(&txn, &few).await?;
             let mut work = Work::new(decide(&actual, &few), &actual, made_at, &self.capabilities, applied);
             if work.plan.is_empty() {
                 txn.rollback().await?;
@@ -181,7 +183,8 @@ impl Cache {
         now: NaiveDateTime,
         applied: &mut Applied,
     ) -> Result<()> {
-        let rows = batch.rows();
+        let verified = batch.verified.len();
+        let rows = batch.rows() - verified;
         let removed: Vec<ArtifactId> =
             batch.removals.iter().map(|removal| removal.artifact.clone()).collect();
         let mut writer = Writer {
@@ -200,6 +203,7 @@ impl Cache {
         txn.commit().await?;
         applied.transactions += 1;
         applied.rows += rows;
+        applied.verified += verified;
         applied.removed.extend(removed);
         Ok(())
     }
@@ -233,9 +237,13 @@ impl Cache {
         }
         let txn = pinned.read().await?;
         let at = self.versions_in(&txn).await?;
-        let actual = load(&txn, &self.capabilities, &self.sentinel_path, scope).await?;
+        let actual = self.load_in(&txn, scope).await?;
         txn.rollback().await?;
         Ok((actual, at))
+    }
+
+    async fn load_in(&self, txn: &impl ConnectionTrait, scope: &Scope) -> Result<Actual> {
+        load(txn, &self.capabilities, &self.sentinel_path, scope, self.stale_before.as_ref()).await
     }
 
     /// The versions of the transaction's snapshot; an error if the schema is not the one that was identified.
@@ -274,11 +282,8 @@ impl Work {
 
 /// Every artifact that a plan is about.
 fn artifacts_of(plan: &Plan) -> BTreeSet<ArtifactId> {
-    let new = plan.new_artifacts.iter().map(|new| &new.id);
-    let upserts = plan.upserts.iter().map(|upsert| &upsert.artifact);
-    let tags = plan.tag.iter().chain(&plan.untag).map(|assignment| &assignment.artifact);
-    let removals = plan.removals.iter().map(|removal| &removal.artifact);
-    new.chain(upserts).chain(tags).chain(removals).cloned().collect()
+    let verified = plan.verified.iter().map(|verified| &verified.artifact);
+    plan.artifacts().into_iter().chain(verified).cloned().collect()
 }
 
 /// Cuts the first `limit` rows off the plan, in the order they are to be applied.
@@ -292,6 +297,7 @@ fn take_batch(plan: &mut Plan, limit: usize) -> Plan {
     batch.new_artifacts = take(&mut plan.new_artifacts, &mut left);
     batch.new_tags = take(&mut plan.new_tags, &mut left);
     batch.upserts = take(&mut plan.upserts, &mut left);
+    batch.verified = take(&mut plan.verified, &mut left);
     batch.tag = take(&mut plan.tag, &mut left);
     batch.untag = take(&mut plan.untag, &mut left);
     batch.removals = take(&mut plan.removals, &mut left);
@@ -307,13 +313,20 @@ fn take<T>(from: &mut Vec<T>, left: &mut usize) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::tests::{first_plan, remove};
+    use crate::db::tests::{first_plan, id, remove};
+    use crate::domain::plan::Verified;
 
     #[test]
     fn batches_are_bounded_and_add_up_to_the_plan_in_order() {
         let names: Vec<String> = (0..7).map(|n| n.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let whole = Plan { removals: vec![remove("x")], ..first_plan(&names, &["t", "u"]) };
+        let verified =
+            ["y", "z"].map(|name| Verified { collection: "default".to_owned(), artifact: id(name) });
+        let whole = Plan {
+            removals: vec![remove("x")],
+            verified: verified.into(),
+            ..first_plan(&names, &["t", "u"])
+        };
         for limit in [2, 3, 10, 1_000] {
             let mut rest = whole.clone();
             let mut sum = Plan::default();
@@ -325,6 +338,7 @@ mod tests {
                 sum.new_artifacts.extend(batch.new_artifacts);
                 sum.new_tags.extend(batch.new_tags);
                 sum.upserts.extend(batch.upserts);
+                sum.verified.extend(batch.verified);
                 sum.tag.extend(batch.tag);
                 sum.untag.extend(batch.untag);
                 sum.removals.extend(batch.removals);

@@ -9,7 +9,6 @@ mod daemon;
 mod database;
 mod files;
 mod processes;
-mod service;
 mod skillmeat;
 mod system;
 mod watches;
@@ -18,8 +17,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::domain::checkup::service::Service;
 use crate::domain::checkup::{self, Finding};
 use crate::paths::Paths;
+use crate::service::Manager;
 
 /// What is to be looked at.
 #[derive(Debug, Clone)]
@@ -32,8 +33,8 @@ pub struct Subject {
     pub config_exists: bool,
     /// Everything that is wrong with the configuration.
     pub config_errors: Vec<String>,
-    /// Whether this is the home that a service of this user would serve.
-    pub own_home: bool,
+    /// The service manager, if its service would serve this home.
+    pub manager: Option<Manager>,
 }
 
 /// Looks at everything, in the order in which faults follow from each other. `progress` is told what is being done.
@@ -75,7 +76,10 @@ pub async fn checkup(subject: &Subject, progress: impl Fn(&str)) -> Vec<Finding>
     findings.extend(drift(subject, &daemon, &mut tree, database).await);
 
     progress("looking at the service");
-    let service = if subject.own_home { service::ask().await } else { service::not_this_home() };
+    let service = match &subject.manager {
+        Some(manager) => manager.checkup(),
+        None => Service::NoManager("a service would serve another home than this".to_owned()),
+    };
     let installed = service.installed();
     findings.extend(checkup::daemon::daemon(&daemon.as_judged(), env!("CARGO_PKG_VERSION"), installed));
     let kernel = watches::look(paths, pid);
@@ -91,9 +95,15 @@ pub async fn checkup(subject: &Subject, progress: impl Fn(&str)) -> Vec<Finding>
     }
     findings.extend(checkup::system::socket(&system::socket(paths, running.is_some())));
     findings.extend(checkup::system::state(&system::state(paths).await));
-    findings.extend(checkup::service::service(&service, pid, &service::user()));
+    findings.extend(checkup::service::service(&service, pid, &user()));
     findings.push(checkup::service::sandbox(daemon.sandbox().as_ref(), config.sandbox.enabled));
     findings
+}
+
+/// The user's name, for commands that a person is told.
+fn user() -> String {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
 }
 
 /// Between two looks at what differs.

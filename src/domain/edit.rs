@@ -17,6 +17,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod value;
+mod whole;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDateTime;
 
 pub use field::{FieldEdit, ListField, TextField};
+pub use whole::{NewEntry, add_entry, remove_entry};
 
 use crate::domain::model::ArtifactId;
 use crate::domain::owned::SectionEdits;
@@ -55,6 +57,9 @@ pub enum EditError {
     /// No entry has this type and name.
     #[error("there is no entry for {0}")]
     NoEntry(ArtifactId),
+    /// There is an entry of this type and name already.
+    #[error("there is an entry for {0} already")]
+    Taken(ArtifactId),
     /// There is something at this key that SkillMeat's format does not have there.
     #[error("`{path}` has an unexpected form")]
     Shape {

@@ -37,6 +37,7 @@ mod lines;
 mod populate;
 mod python;
 mod resolve;
+pub mod splice;
 mod strict;
 mod text;
 mod tools;

@@ -32,7 +32,7 @@ pub struct Mapping {
 ///
 /// The row `default` stands for the directory `default` (so does a row of `collection_type` `default` in a database
 /// that has no row `default`, as releases up to 0.45 made it). Any other row stands for the directory that equals its
-/// id, else its name, else its slug. Where two rows claim one directory, the default row wins, then id, slug, name;
+/// id, else its name, else its slug, and is not hidden. Where two rows claim one directory, the default row wins, then id, slug, name;
 /// a remaining tie is disputed and maps to nothing.
 #[must_use]
 pub fn map(directories: &BTreeSet<String>, rows: &BTreeMap<String, DbCollection>) -> Mapping {
@@ -69,7 +69,8 @@ fn claim<'a>(
     if row.id == DEFAULT_COLLECTION || legacy_default {
         return directories.get(DEFAULT_COLLECTION).map(|d| (Claim::Default, d.as_str()));
     }
-    let listed = |name: &str| directories.get(name).map(String::as_str);
+    // A dot hides: what a person keeps there (a backup, a checkout) is not to be written to on a row's word.
+    let listed = |name: &str| directories.get(name).map(String::as_str).filter(|name| !name.starts_with('.'));
     listed(&row.id)
         .map(|d| (Claim::Id, d))
         .or_else(|| listed(&row.name).map(|d| (Claim::Name, d)))
@@ -97,6 +98,11 @@ mod tests {
             expected.iter().map(|(d, r)| ((*d).to_owned(), (*r).to_owned())).collect();
         assert_eq!(mapping.by_directory, expected);
         mapping
+    }
+
+    #[test]
+    fn no_row_leads_to_a_hidden_directory() {
+        check(&[".hidden", "work"], &[row(".hidden", ".hidden", Some(".hidden"), None)], &[]);
     }
 
     #[test]

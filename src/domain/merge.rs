@@ -80,7 +80,8 @@ pub struct Merged {
     /// What both sides agree on when both are written: the next base. To be kept only then.
     pub agreed: Agreed,
     /// Sections to be known from now on, the oldest first: the section's name and its digest. To be kept together with
-    /// `agreed`, not before: a section that is known and not agreed on counts as stale.
+    /// `agreed`, not before: a section that is known and not agreed on counts as stale. A section that is about to be
+    /// written may be known before, if there is nothing to write into the database.
     pub seen: Vec<(&'static str, String)>,
     /// What gave way.
     pub conflicts: Vec<Conflict>,

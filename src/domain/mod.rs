@@ -6,6 +6,8 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod authoring;
+pub mod catalog;
 pub mod checkup;
 pub mod compact;
 pub mod dirty;
@@ -23,5 +25,7 @@ pub mod plan;
 pub mod reactor;
 pub mod removal;
 pub mod rows;
+pub mod staleness;
 pub mod strays;
 pub mod tags;
+pub mod telling;

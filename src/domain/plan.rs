@@ -27,6 +27,8 @@ pub struct Plan {
     pub new_tags: Vec<NewTag>,
     /// `collection_artifacts` rows to insert or update, with `synced_at` = now.
     pub upserts: Vec<Upsert>,
+    /// `collection_artifacts` rows that are right and were last verified too long ago: only `synced_at` = now.
+    pub verified: Vec<Verified>,
     /// `artifact_tags` rows to insert.
     pub tag: Vec<Assignment>,
     /// `artifact_tags` rows to delete.
@@ -60,6 +62,7 @@ impl Plan {
             + self.new_artifacts.len()
             + self.new_tags.len()
             + self.upserts.len()
+            + self.verified.len()
             + self.tag.len()
             + self.untag.len()
             + self.removals.len()
@@ -96,6 +99,15 @@ pub struct Upsert {
     pub artifact: ArtifactId,
     /// What the row shall say.
     pub row: Row,
+}
+
+/// A `collection_artifacts` row that says what the files say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verified {
+    /// The DB collection.
+    pub collection: String,
+    /// The artifact.
+    pub artifact: ArtifactId,
 }
 
 /// An `artifact_tags` row. The tag is named by slug, because its row may be one of `new_tags`.
@@ -305,8 +317,12 @@ fn upsert(
     if tags_wait && let Some(current) = current {
         row.tags.clone_from(&current.row.tags);
     }
-    if !current.is_some_and(|current| current.sound && current.synced && current.row == row) {
-        plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row });
+    match current.filter(|current| current.sound && current.synced && current.row == row) {
+        None => plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row }),
+        Some(current) if current.stale => {
+            plan.verified.push(Verified { collection: collection.to_owned(), artifact: id.clone() });
+        }
+        Some(_) => {}
     }
 }
 

@@ -95,6 +95,8 @@ pub enum Event {
     },
     /// Somebody asks for a reconcile now.
     Demand(ScanScope),
+    /// Everything is to be looked at by then.
+    LookBy(Instant),
     /// Somebody waits until everything that happened before is applied, on both sides. Answered by
     /// [`Effect::Release`].
     Barrier {
@@ -307,6 +309,9 @@ impl Reactor {
                 self.dirty.add(scope, now);
                 self.dirty.hurry();
                 self.not_before = None;
+            }
+            Event::LookBy(due) => {
+                self.look_again = Some(self.look_again.map_or(due, |earlier| earlier.min(due)));
             }
             Event::Barrier { ticket, scope } => {
                 match scope {

@@ -105,6 +105,8 @@ pub struct DbRow {
     pub sound: bool,
     /// Whether `synced_at` is set.
     pub synced: bool,
+    /// Whether it is set, but to a time before the one asked about; false when nobody asked.
+    pub stale: bool,
 }
 
 /// A row of `tags`.

@@ -202,20 +202,32 @@ pub fn rewrite<E: Error + 'static>(
     patch: &mut dyn FnMut(&str) -> Result<String, E>,
     history: &mut dyn FnMut(&[u8]),
 ) -> Result<Outcome, WriteError<E>> {
-    rewrite_in_steps(path, patch, history, LOCK_WAIT, &mut |_| Ok(()))
+    rewrite_in_steps(path, patch, history, Some(LOCK_WAIT), &mut |_| Ok(()))
+}
+
+/// [`rewrite`] with no lock file beside the target. The exchange alone protects everybody's updates; what the lock adds is
+/// that rewrites of our own do not have to be repeated.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn rewrite_without_lock<E: Error + 'static>(
+    path: &Path,
+    patch: &mut dyn FnMut(&str) -> Result<String, E>,
+) -> Result<Outcome, WriteError<E>> {
+    rewrite_in_steps(path, patch, &mut |_| {}, None, &mut |_| Ok(()))
 }
 
 fn rewrite_in_steps<E: Error + 'static>(
     path: &Path,
     patch: &mut dyn FnMut(&str) -> Result<String, E>,
     history: &mut dyn FnMut(&[u8]),
-    lock_wait: Duration,
+    lock_wait: Option<Duration>,
     step: &mut Step<'_>,
 ) -> Result<Outcome, WriteError<E>> {
     for _ in 0..MAX_MOVES {
         let target = Target::resolve(path).map_err(|error| WriteError::io(path, "find", error))?;
         step(Stage::Lock).map_err(|error| WriteError::io(path, "lock", error))?;
-        let _lock = lock::take(&target, lock_wait)?;
+        let _lock = lock_wait.map(|wait| lock::take(&target, wait)).transpose()?;
         let outcome =
             Rewrite { target: &target, patch: &mut *patch, history: &mut *history, step: &mut *step }
                 .run()?;

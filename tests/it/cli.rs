@@ -226,6 +226,24 @@ fn an_answer_that_cannot_be_written_is_an_error() {
     assert!(ran.err.starts_with("error: "), "{ran:?}");
 }
 
+/// What a newcomer reads first. After a change that is meant: SKILLMEATD_BLESS=1 cargo test --test it help
+#[test]
+fn the_help_is_what_was_agreed_on() {
+    const SHORT: &str = include_str!("cli/help-short.txt");
+    const LONG: &str = include_str!("cli/help-long.txt");
+    let home = Home::new();
+    let (short, long) = (home.run(&["-h"]), home.run(&["--help"]));
+    assert_eq!((short.code, long.code, short.err + &long.err), (Some(0), Some(0), String::new()));
+    if std::env::var_os("SKILLMEATD_BLESS").is_some() {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/cli");
+        fs::write(directory.join("help-short.txt"), &short.out).unwrap();
+        fs::write(directory.join("help-long.txt"), &long.out).unwrap();
+        return;
+    }
+    assert_eq!(short.out, SHORT);
+    assert_eq!(long.out, LONG);
+}
+
 #[test]
 fn completions_and_manual_pages_are_what_their_readers_take() {
     let home = Home::new();

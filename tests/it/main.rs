@@ -19,3 +19,4 @@ mod interop;
 mod lists;
 mod service;
 mod tidy;
+mod web;

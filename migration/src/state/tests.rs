@@ -44,8 +44,8 @@ async fn up_and_down_and_up_again_with_rows_in_every_table() {
                 "manifest_history",
                 "meta",
                 "scans",
-                "sections_seen",
                 "seaql_migrations",
+                "sections_seen",
                 "seen_artifacts",
                 "seen_collections"
             ]

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::control::protocol::{Refusal, VERSION, titles};
 
 /// Longest request body, in bytes.
-pub(super) const BODY_MAX: usize = 1 << 20;
+pub(in crate::control) const BODY_MAX: usize = 1 << 20;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// With 413 when it is too large, 408 when it is too slow, and 422 when it is not understood.
-pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+pub(in crate::control) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
     parse(&bytes(request).await?)
 }
 
@@ -31,12 +31,19 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Ref
 ///
 /// # Errors
 /// As [`read`].
-pub(super) async fn read_or_default<T: DeserializeOwned + Default>(request: Request) -> Result<T, Refusal> {
+pub(in crate::control) async fn read_or_default<T: DeserializeOwned + Default>(
+    request: Request,
+) -> Result<T, Refusal> {
     let bytes = bytes(request).await?;
     if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
-async fn bytes(request: Request) -> Result<Bytes, Refusal> {
+/// The body, whatever it is. To be read even where it is not wanted: a connection that is closed with something unread
+/// is reset, and the client may never see the answer.
+///
+/// # Errors
+/// With 413 when it is too large, and 408 when it is too slow.
+pub(in crate::control) async fn bytes(request: Request) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(413, "request too large", format!("a body has at most {BODY_MAX} bytes"));
     if hyper::body::Body::size_hint(request.body()).lower() > BODY_MAX as u64 {
         return Err(too_large()); // announced: there is no need to wait for it
@@ -48,21 +55,25 @@ async fn bytes(request: Request) -> Result<Bytes, Refusal> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refusal> {
+    // A list would do for a structure whose fields may all be left out.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::new(422, titles::BODY, "a JSON object is expected"));
+    }
     serde_json::from_slice(bytes).map_err(|error| Refusal::new(422, titles::BODY, error.to_string()))
 }
 
 /// There is nothing at this path.
-pub(super) async fn unknown() -> Response {
+pub(in crate::control) async fn unknown() -> Response {
     refuse(Refusal::new(404, titles::UNKNOWN, format!("this daemon serves /v{VERSION}/status and others")))
 }
 
 /// There is something at this path, but not for this method.
-pub(super) async fn not_allowed() -> Response {
+pub(in crate::control) async fn not_allowed() -> Response {
     refuse(Refusal::new(405, "method not allowed", "read with GET, act with POST"))
 }
 
 /// The response that says this.
-pub(super) fn answer<T: Serialize>(answer: Result<T, Refusal>) -> Response {
+pub(in crate::control) fn answer<T: Serialize>(answer: Result<T, Refusal>) -> Response {
     match answer {
         Ok(body) => Json(body).into_response(),
         Err(refusal) => refuse(refusal),
@@ -70,7 +81,7 @@ pub(super) fn answer<T: Serialize>(answer: Result<T, Refusal>) -> Response {
 }
 
 /// The response that refuses.
-pub(super) fn refuse(refusal: Refusal) -> Response {
+pub(in crate::control) fn refuse(refusal: Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(refusal)).into_response();
     let problem = HeaderValue::from_static("application/problem+json");

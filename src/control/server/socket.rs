@@ -8,17 +8,24 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
 use tokio::net::{UnixListener, UnixStream};
+
+use crate::domain::telling::Recurring;
 
 /// The bound socket. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    refused: Recurring,
+    failed: Recurring,
 }
+
+/// Whoever knocks without end is told of this often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Bind the control socket, taking over a stale one. The caller holds the instance lock, so no live daemon of this home
 /// can be behind it; and it has made the directory, for this user alone.
@@ -37,7 +44,8 @@ pub fn bind(path: &Path) -> io::Result<Socket> {
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(Socket { listener, path: path.to_owned() })
+    let (refused, failed) = (Recurring::new(TELL_EVERY), Recurring::new(TELL_EVERY));
+    Ok(Socket { listener, path: path.to_owned(), refused, failed })
 }
 
 impl Drop for Socket {
@@ -54,9 +62,15 @@ impl Listener for Socket {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) if is_same_user(&stream) => return (stream, ()),
-                Ok(_) => tracing::warn!("refused a connection of another user to the control socket"),
+                Ok(_) => {
+                    if let Some(times) = self.refused.happens(Instant::now()) {
+                        tracing::warn!(times, "refused a connection of another user to the control socket");
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "failed to accept on the control socket");
+                    if let Some(times) = self.failed.happens(Instant::now()) {
+                        tracing::warn!(%error, times, "failed to accept on the control socket");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await; // out of descriptors: let some go
                 }
             }

@@ -47,6 +47,8 @@ pub(super) struct Exchange {
     files: BTreeMap<String, Seen>,
     /// Manifests whose sections have changed since they were last merged, or could not be written then.
     changed: BTreeSet<String>,
+    /// Which directory was the active one then: only its manifest defines new tags.
+    active: String,
     /// Manifests that were in doubt when the others were last merged.
     left_out: BTreeSet<String>,
     /// Whether artifacts have got rows since: they may be members of groups.
@@ -193,6 +195,7 @@ impl Engine {
         let is_back = |directory: &String| mergeable(scanned, directory);
         if self.exchange.changed.is_empty()
             && !self.exchange.artifacts_made
+            && self.exchange.active == scanned.desired.active
             && !self.exchange.left_out.iter().any(is_back)
             && let (Some(settled), Some(cache)) = (self.exchange.settled, &self.cache)
             && (!database || cache.stands_at(settled).await?)
@@ -241,6 +244,7 @@ impl Engine {
                 self.exchange.files.keys().cloned().partition(|directory| mergeable(scanned, directory));
             self.exchange.left_out = left_out;
             self.exchange.artifacts_made = false;
+            self.exchange.active.clone_from(&scanned.desired.active);
             let Some(cache) = &mut self.cache else { return Ok(()) };
             let owned = cache.load_owned(&directories, &named).await;
             let owned = owned.map_err(|error| self.give_up_cache(error))?;

@@ -191,9 +191,7 @@ impl Engine {
     /// Put a manifest's text into the history.
     pub(super) async fn keep(&self, collection: &str, text: &[u8]) {
         let kept = self.state.keep_manifest(collection, text, Utc::now().timestamp_millis()).await;
-        if let Err(error) = kept {
-            tracing::warn!(error = %board::chain(&error), "cannot keep a manifest's previous text");
-        }
+        self.state_trouble.note(kept.map(drop));
     }
 }
 

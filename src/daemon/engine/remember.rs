@@ -6,7 +6,7 @@
 //! sight, so nobody is answered before they are down.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
 
@@ -16,9 +16,30 @@ use crate::domain::model::{ArtifactId, Desired};
 use crate::domain::plan::Decision;
 use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
+use crate::domain::telling::{Standing, Tell};
 use crate::fs::artifact::Frontmatter;
 use crate::fs::stat_cache::{CacheKey, CachedArtifact};
-use crate::state::{ScanKey, TagChanges};
+use crate::state::{ScanKey, StateError, TagChanges};
+
+/// Whether our own state can be written.
+#[derive(Debug, Default)]
+pub(super) struct StateTrouble(Mutex<Standing>);
+
+impl StateTrouble {
+    /// Tell that it cannot be written when that begins, and when it is over.
+    pub(super) fn note(&self, outcome: Result<(), StateError>) {
+        let error = outcome.err().map(|error| board::chain(&error));
+        let tell = self.0.lock().unwrap_or_else(PoisonError::into_inner).is(error.clone());
+        match (tell, error) {
+            (Some(Tell::Begins), Some(error)) => tracing::warn!(
+                error,
+                "our own state cannot be written; all goes on, but the next start will know less"
+            ),
+            (Some(Tell::Over), _) => tracing::info!("our own state can be written again"),
+            _ => {}
+        }
+    }
+}
 
 /// What changed in memory and is not written down yet.
 #[derive(Debug, Default)]
@@ -67,15 +88,13 @@ impl Engine {
         let Unsaved { bases: _, tags: _, seen, confirmed } = std::mem::take(&mut self.unsaved);
         for directory in seen {
             let ids = self.memory.seen.get(&directory);
-            if let Err(error) = self.state.save_seen(&directory, ids, now).await {
-                tracing::warn!(error = %board::chain(&error), "cannot note what a manifest names");
-            }
+            let outcome = self.state.save_seen(&directory, ids, now).await;
+            self.state_trouble.note(outcome);
         }
         for directory in confirmed {
             let left = self.memory.confirmed.get(&directory);
-            if let Err(error) = self.state.save_confirmed(&directory, left, now).await {
-                tracing::warn!(error = %board::chain(&error), "cannot note that a confirmed removal is done");
-            }
+            let outcome = self.state.save_confirmed(&directory, left, now).await;
+            self.state_trouble.note(outcome);
         }
     }
 
@@ -88,10 +107,11 @@ impl Engine {
         }
         let changes: BTreeMap<_, _> =
             bases.iter().map(|(key, base)| (key.clone(), Some(&base.extracted.metadata))).collect();
-        if let Err(error) = self.state.save_bases(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note what frontmatter says now");
-            self.unsaved.bases = bases; // tried again the next time
+        let outcome = self.state.save_bases(&changes).await;
+        if outcome.is_err() {
+            self.unsaved.bases = bases; // their texts are nowhere else; tried again the next time
         }
+        self.state_trouble.note(outcome);
     }
 
     /// Write down which tags both sides agree on.
@@ -100,9 +120,8 @@ impl Engine {
         if tags.is_empty() {
             return;
         }
-        if let Err(error) = self.state.save_agreed_tags(&tags).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note which tags database and manifests agree on");
-        }
+        let outcome = self.state.save_agreed_tags(&tags).await;
+        self.state_trouble.note(outcome);
     }
 
     async fn persist_scans(&mut self) {
@@ -116,8 +135,7 @@ impl Engine {
             .map(|gone| (key(gone), None))
             .chain(changed.into_iter().map(|row| (key(row.key.clone()), Some(row))))
             .collect();
-        if let Err(error) = self.state.save_scans(&changes).await {
-            tracing::warn!(error = %board::chain(&error), "cannot save the scan cache; the next start reads every file");
-        }
+        let outcome = self.state.save_scans(&changes).await;
+        self.state_trouble.note(outcome);
     }
 }

@@ -13,7 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Engine, EngineError, Findings};
 use crate::config::Config;
 use crate::control::Review;
+use crate::control::api::{Authoring, Invalidate, Refresh, Reply};
 use crate::control::protocol::Sandbox;
+use crate::control::protocol::artifact::Artifact;
+use crate::daemon::reads;
 use crate::daemon::sandbox::{self, Enforcement, Places};
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::ArtifactId;
@@ -24,6 +27,9 @@ enum Job {
     CheckCache,
     Configure(Box<Config>),
     Confirm { collection: String, artifacts: BTreeSet<ArtifactId> },
+    Wish { number: u64, refresh: Refresh },
+    Invalidate { what: Invalidate, reply: Reply<usize> },
+    Author { what: Authoring, reply: Reply<Artifact> },
     Review(Review),
 }
 
@@ -154,6 +160,19 @@ impl Worker {
         self.send(Job::Configure(Box::new(config)));
     }
 
+    /// The next reconcile is to look at everything and mark what this is about as verified.
+    pub(in crate::daemon) fn wish(&self, number: u64, refresh: Refresh) {
+        self.send(Job::Wish { number, refresh });
+    }
+
+    pub(in crate::daemon) fn author(&self, what: Authoring, reply: Reply<Artifact>) {
+        self.send(Job::Author { what, reply });
+    }
+
+    pub(in crate::daemon) fn invalidate(&self, what: Invalidate, reply: Reply<usize>) {
+        self.send(Job::Invalidate { what, reply });
+    }
+
     pub(in crate::daemon) fn review(&self, review: Review) {
         self.send(Job::Review(review));
     }
@@ -228,8 +247,9 @@ impl<D: Fn(Answer) + Send + Sync + 'static> Seat<D> {
                             Some(job) => job,
                             None => self.inbox.recv().await?,
                         };
+                        let thorough = matches!(&job, Job::Reconcile { scope: ScanScope::All, .. });
                         if matches!(job, Job::Reconcile { .. })
-                            && places.as_ref().is_some_and(|places| *places != Places::of(&self.paths))
+                            && places.as_ref().is_some_and(|places| !places.are_current(&self.paths, thorough))
                         {
                             tracing::debug!("the places to write in are others now");
                             return Some(Left { job: Some(job), confined: true });
@@ -269,7 +289,7 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
         Job::Reconcile { revision, scope, all_rows } => {
             let findings = Box::new(engine.reconcile(&scope, all_rows).await);
             engine.persist_bases().await;
-            deliver(Answer::Reconciled { revision, findings, look_again: engine.look_again() });
+            deliver(Answer::Reconciled { revision, findings, look_again: engine.wake() });
             engine.persist().await;
         }
         Job::CheckCache => {
@@ -278,6 +298,17 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
             engine.keep_replaced().await;
         }
         Job::Review(review) => engine.review(review).await,
+        Job::Wish { number, refresh } => engine.wish(number, refresh),
+        Job::Author { what, reply } => {
+            // Whoever asked may have gone.
+            let _ = reply.send(engine.author(what).await);
+        }
+        Job::Invalidate { what, reply } => {
+            let rows = engine.invalidate(&what).await;
+            let rows = rows.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
+            // Whoever asked may have gone.
+            let _ = reply.send(rows.map_err(|error| reads::refusal(&error)));
+        }
         Job::Configure(config) => engine.configure(*config),
         Job::Confirm { collection, artifacts } => {
             if let Err(error) = engine.confirm(collection, artifacts).await {

@@ -112,6 +112,21 @@ fn links_are_written_where_they_lead_to() {
     )
     .unwrap();
     assert_ne!(scene.places(), before);
+    assert!(!before.are_current(&scene.paths, false));
+    // An artifact that is a link, a directory or a file.
+    let before = scene.places();
+    fs::create_dir_all(scene.at("dev/tool")).unwrap();
+    fs::write(scene.at("dev/tool/SKILL.md"), "").unwrap();
+    symlink(scene.at("dev/tool"), scene.paths.collections.join("default/skills/tool")).unwrap();
+    assert!(before.are_current(&scene.paths, false) && !before.are_current(&scene.paths, true));
+    // One that leads out of the home, or to it, opens nothing more.
+    fs::write(scene.at("loose.md"), "").unwrap();
+    symlink(scene.at("loose.md"), scene.paths.collections.join("default/skills/loose.md")).unwrap();
+    symlink("/", scene.paths.collections.join("everything")).unwrap();
+    scene.restricted(|| {
+        fs::write(scene.paths.collections.join("default/skills/tool/SKILL.md"), "x").unwrap();
+        assert!(denied(fs::write(scene.at("loose.md"), "x")));
+    });
     scene.restricted(|| {
         fs::write(scene.paths.collections.join("work/collection.toml"), "").unwrap();
         fs::write(scene.paths.collections.join("default/collection.toml"), "").unwrap();

@@ -113,6 +113,7 @@ pub(crate) fn first_plan(names: &[&str], tags: &[&str]) -> Plan {
                 tags.iter().map(|tag| Assignment { artifact: id(name), slug: tag.to_lowercase() })
             })
             .collect(),
+        verified: vec![],
         untag: vec![],
         removals: vec![],
     }
@@ -134,7 +135,7 @@ pub(crate) fn texts(peer: &Connection, sql: &str) -> Vec<String> {
 pub(crate) fn is_whole(rows: usize) -> bool {
     let small = sync::COMPANY_BATCH;
     let large = if cfg!(target_os = "linux") { BATCH } else { small };
-    rows == 0 || (rows >= small && (rows - small) % large == 0)
+    rows == 0 || (rows >= small && (rows - small).is_multiple_of(large))
 }
 
 pub(crate) fn number(peer: &Connection, sql: &str) -> i64 {

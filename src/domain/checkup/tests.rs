@@ -486,7 +486,7 @@ fn applied(desired: &Desired, named_collections: &[&str]) -> Actual {
         });
     }
     for upsert in plan.upserts {
-        let row = DbRow { row: upsert.row, sound: true, synced: true };
+        let row = DbRow { row: upsert.row, sound: true, synced: true, stale: false };
         actual.memberships.entry(upsert.collection).or_default().insert(upsert.artifact, row);
     }
     for assignment in plan.tag {

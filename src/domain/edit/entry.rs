@@ -51,6 +51,13 @@ pub(super) struct Site {
     tables: BTreeSet<String>,
 }
 
+impl Site {
+    /// The section the entry begins in; 0 for a member of an inline array.
+    pub(super) fn section(&self) -> usize {
+        self.entry.section
+    }
+}
+
 /// An entry's header section, and what is found below it.
 #[derive(Default)]
 struct Below {

@@ -110,7 +110,8 @@ fn blocks(kind: Kind, block: &str, edit: &FieldEdit) -> Vec<String> {
             let found = layout.find(field.key());
             match (found, value) {
                 (Some(_), None) => vec![layout.without(field.key())],
-                (None, None) => Vec::new(),
+                // What is to go is the body's description, which is not there to be removed.
+                (None, None) => vec![block.to_owned()],
                 (found, Some(value)) => {
                     let spellings = spellings(&layout, found, value).into_iter();
                     spellings.map(|spelling| layout.with(found, field.key(), &spelling)).collect()
@@ -205,8 +206,11 @@ fn line_end(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// The file with a frontmatter in front.
+/// The file with a frontmatter in front, if there is anything in it.
 fn with_block(bytes: &[u8], block: &str) -> Vec<u8> {
+    if block.is_empty() {
+        return bytes.to_vec();
+    }
     let mark = "\u{feff}".as_bytes();
     let (mark, body) = bytes.strip_prefix(mark).map_or((&b""[..], bytes), |body| (mark, body));
     let gap = if body.is_empty() || body.starts_with(b"\n") || body.starts_with(b"\r") { "" } else { "\n" };

@@ -337,11 +337,11 @@ fn only_text_that_is_no_manifest_is_an_error() {
         (b"[collection]\n\0\n", (Some(2), Some(2))),
         (b"[collection]\nname = \"\xc3\xbc\" x\n", (Some(2), Some(12))),
     ] {
-        let problem = parse(bytes.as_ref(), None).map(|_| ()).unwrap_err();
+        let problem = parse(bytes, None).map(|_| ()).unwrap_err();
         assert_eq!((problem.line, problem.column), place, "{problem}");
     }
     let long = vec![b'#'; MAX_BYTES + 1];
-    assert!(parse(long.as_ref(), None).is_err());
+    assert!(parse(&long, None).is_err());
 }
 
 /// Each of these made some TOML reader take minutes or all memory. What counts is the processor's time of this thread,
@@ -534,6 +534,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse(bytes.as_ref(), None);
+        let _ = parse(&bytes, None);
     }
 }

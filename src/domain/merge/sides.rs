@@ -177,13 +177,14 @@ impl Sides {
             }
         }
 
-        // A file has no ids: a group that went while exactly one like it came has been renamed.
+        // A file has no ids: a group that went while exactly one like it came has been renamed. Two empty ones are
+        // alike by chance.
         let gone = |name: &&String| self.db.contains_key(*name) && !self.file.contains_key(*name);
         let gone: Vec<&String> = self.base.keys().filter(gone).collect();
         let new = |name: &&String| !self.base.contains_key(*name) && !self.db.contains_key(*name);
         let new: Vec<&String> = self.file.keys().filter(new).collect();
         let alike = |old: &str, new: &str| match (self.base.get(old), self.file.get(new)) {
-            (Some(old), Some(new)) => same_in_file(old, new),
+            (Some(old), Some(new)) => !old.members.is_empty() && same_in_file(old, new),
             _ => false,
         };
         let mut renamed = BTreeMap::new();
@@ -214,25 +215,15 @@ impl Sides {
                 restored.insert(name.clone(), list);
             }
         }
-        // Where SkillMeat writes groups into the file itself, it leaves out what went with its row; nobody who edits a
-        // file by hand has changed the database in the same moment to the same list.
-        let db_changed = !self.renamed_in_db.is_empty()
-            || self.base.len() != self.db.len()
-            || self.base.iter().any(|(name, was)| {
-                self.db.get(name).is_none_or(|db| {
-                    let list = restored.get(name).unwrap_or(&db.members);
-                    was != &GroupValue { members: list.clone(), ..db.clone() }
-                })
-            });
+        // Where SkillMeat writes groups into the file itself, it leaves out what has no row. A file that lacks just that,
+        // and is not known to have been edited by hand, has lost it in this way.
         for (name, list) in restored {
             let Some(db) = self.db.get_mut(&name) else { continue };
             if let Some(file) = self.file.get_mut(&name)
-                && db_changed
                 && !by_hand
                 && file.members == db.members
             {
-                let had_row = |m: &&String| file.members.contains(m) || base.member_uuids.contains_key(*m);
-                file.members = list.iter().filter(had_row).cloned().collect();
+                file.members.clone_from(&list);
             }
             db.members = list;
         }

@@ -1,6 +1,6 @@
 //! When two spellings are one value, and digests that do not see the difference.
 //!
-//! SkillMeat lower-cases colours and expands short ones (`skillmeat.api.schemas.groups`), writes NULL as an empty string
+//! SkillMeat lower-cases the colours of groups and expands short ones (`skillmeat.api.schemas.groups`), writes NULL as an empty string
 //! (`ManifestSyncService`) and reads an empty colour or icon as its default (`recover_collection_metadata`).
 //!
 //! What this module does not do: change what a side has. It only says what it means.
@@ -43,10 +43,10 @@ fn icon(text: &str) -> String {
     if text.is_empty() { DEFAULT_ICON.to_owned() } else { text.to_owned() }
 }
 
-/// A tag's colour, or nothing for one that has no place in the table.
+/// A tag's colour, whose letters SkillMeat keeps as they were typed, or nothing for one that has no place in the table.
 pub(super) fn tag_color(text: &str) -> String {
     let is_color = text.strip_prefix('#').is_some_and(|digits| digits.len() == 6 && is_hex(digits));
-    if is_color { text.to_ascii_lowercase() } else { String::new() }
+    if is_color { text.to_owned() } else { String::new() }
 }
 
 fn is_hex(digits: &str) -> bool {

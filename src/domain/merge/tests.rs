@@ -1,5 +1,6 @@
 mod groups;
 mod laws;
+mod simulator;
 mod tag_definitions;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -82,11 +82,14 @@ fn apply(actual: &Actual, plan: &Plan) -> Actual {
     }
     for step in &plan.upserts {
         assert!(after.artifacts.contains_key(&step.artifact), "{} has no artifacts row", step.artifact);
-        after
-            .memberships
-            .entry(step.collection.clone())
-            .or_default()
-            .insert(step.artifact.clone(), DbRow { row: step.row.clone(), sound: true, synced: true });
+        after.memberships.entry(step.collection.clone()).or_default().insert(
+            step.artifact.clone(),
+            DbRow { row: step.row.clone(), sound: true, synced: true, stale: false },
+        );
+    }
+    for step in &plan.verified {
+        let row = after.memberships.get_mut(&step.collection).unwrap().get_mut(&step.artifact).unwrap();
+        assert!(std::mem::replace(&mut row.stale, false), "{step:?} is not stale");
     }
     for step in &plan.removals {
         after.memberships.get_mut(&step.collection).unwrap().remove(&step.artifact).unwrap();
@@ -397,4 +400,19 @@ proptest! {
         let nothing_left = plan(&desired, &stepwise, &Scope::All, &Memory::default()).plan;
         prop_assert!(nothing_left.is_empty());
     }
+}
+
+#[test]
+fn a_stale_row_is_stamped_if_it_is_right_and_rewritten_if_it_is_not() {
+    let desired = desired([("default", collection([artifact("a", &[]), artifact("b", &[])]))]);
+    let mut actual = settle(&desired, &Actual::default(), &Memory::default());
+    for (name, row) in ["a", "b"].into_iter().zip(actual.memberships.get_mut("default").unwrap().values_mut())
+    {
+        row.stale = true;
+        row.row.author = (name == "b").then(|| "somebody".to_owned());
+    }
+    let made = plan(&desired, &actual, &Scope::All, &Memory::default()).plan;
+    let verified = Verified { collection: "default".into(), artifact: id("a") };
+    assert_eq!((made.rows(), made.upserts.len(), made.verified.as_slice()), (2, 1, [verified].as_slice()));
+    settle(&desired, &actual, &Memory::default());
 }

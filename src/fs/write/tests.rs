@@ -64,7 +64,7 @@ impl Place {
         step: impl FnMut(Stage) -> io::Result<()>,
     ) -> Result<Outcome, WriteError<Infallible>> {
         let mut step = step;
-        rewrite_in_steps(&self.path, &mut add_ours, &mut |_| {}, LOCK_WAIT, &mut step)
+        rewrite_in_steps(&self.path, &mut add_ours, &mut |_| {}, Some(LOCK_WAIT), &mut step)
     }
 }
 
@@ -156,7 +156,7 @@ fn a_symlink_that_is_replaced_meanwhile_is_noticed() {
         }
         Ok(())
     };
-    rewrite_in_steps(&link, &mut add_ours, &mut |_| {}, LOCK_WAIT, &mut step).unwrap();
+    rewrite_in_steps(&link, &mut add_ours, &mut |_| {}, Some(LOCK_WAIT), &mut step).unwrap();
     assert_eq!(fs::read_to_string(&link).unwrap(), "theirs = 1\nours = 1\n");
 }
 
@@ -222,7 +222,8 @@ fn a_lock_that_is_held_is_waited_for_and_told() {
     let holder = fs::File::create(&name).unwrap();
     holder.lock().unwrap();
     let wait = Duration::from_millis(50);
-    let error = rewrite_in_steps(&place.path, &mut add_ours, &mut |_| {}, wait, &mut |_| Ok(())).unwrap_err();
+    let error =
+        rewrite_in_steps(&place.path, &mut add_ours, &mut |_| {}, Some(wait), &mut |_| Ok(())).unwrap_err();
     assert!(
         matches!(&error, WriteError::Locked { path } if *path == name.canonicalize().unwrap()),
         "{error:?}"

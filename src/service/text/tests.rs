@@ -131,3 +131,36 @@ fn launchd_waits_as_long_as_the_daemon_may_take() {
         assert_eq!(parsed(&job)["ExitTimeOut"].as_signed_integer(), Some(expected));
     }
 }
+
+#[test]
+fn apples_own_parser_of_property_lists_takes_it_too() {
+    use std::process::Command;
+    // Debian: libplist-utils; on macOS `plutil` does the same.
+    let (program, arguments): (&str, &[&str]) = if cfg!(target_os = "macos") {
+        ("plutil", &["-lint"])
+    } else {
+        ("plistutil", &["-f", "bin", "-o", "/dev/null", "-i"])
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        let path = directory.path().join("agent.plist");
+        std::fs::write(&path, text).unwrap();
+        // plistutil ends with 0 whatever it found, and says so.
+        let output = Command::new(program).args(arguments).arg(&path).output()?;
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        Ok::<_, std::io::Error>((output.status.success() && !said.contains("ERROR"), said))
+    };
+    let text = Job::new("/a & b/<s>", "/Users/ann").text(Kind::Launchd).unwrap();
+    let sealed = crate::service::seal::seal(Kind::Launchd, &text, Default::default());
+    for text in [&text, &sealed] {
+        match check(text) {
+            Ok((good, said)) => assert!(good, "{said}\n{text}"),
+            Err(error) => {
+                eprintln!("NOT TESTED: {program}: {error}");
+                return;
+            }
+        }
+    }
+    assert!(!check(&text.replace("</array>", "")).unwrap().0);
+}

@@ -23,6 +23,8 @@ mod doctor;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
+mod log;
+#[cfg(target_os = "linux")]
 mod overflow;
 #[cfg(target_os = "linux")]
 mod quiet;

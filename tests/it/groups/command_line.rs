@@ -42,7 +42,7 @@ fn a_conflict_is_listed_shown_and_decided_for_either_side() {
     let (scene, id) = conflict();
     let status = scene.call(&["status"]);
     assert_eq!(status.status.code(), Some(4));
-    assert!(status.stdout.contains("conflicts  1"), "{}", status.stdout);
+    assert!(status.stdout.contains("1 conflict (skillmeatd conflicts list)"), "{}", status.stdout);
     let shown = json(&scene, &["conflicts", "show", &id[..4], "--json"]);
     assert_eq!((&shown["about"], &shown["collection"]), (&"color of group `Docs`".into(), &"default".into()));
     assert!(

@@ -9,5 +9,6 @@ mod clobber;
 mod command_line;
 mod kill;
 mod lost;
+mod model;
 mod quiet;
 mod ways;

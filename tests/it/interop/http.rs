@@ -1,7 +1,7 @@
 //! As much of an HTTP/1.1 client as these tests need: one request per connection, whole bodies, no TLS.
 
 use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    /// The status line and the headers, as sent.
+    #[allow(dead_code, reason = "the comparison in benches/ looks at bodies alone")]
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -20,11 +23,22 @@ pub(crate) fn request(
     body: Option<&str>,
     limit: Duration,
 ) -> io::Result<Response> {
-    let mut stream = TcpStream::connect_timeout(&server, limit)?;
+    let stream = TcpStream::connect_timeout(&server, limit)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
+    exchange(stream, &server.to_string(), method, target, body)
+}
+
+/// Sends one request over `stream`, which is used up, and reads the answer.
+pub(crate) fn exchange(
+    mut stream: impl Read + Write,
+    host: &str,
+    method: &str,
+    target: &str,
+    body: Option<&str>,
+) -> io::Result<Response> {
     let body = body.unwrap_or_default();
-    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
     if !body.is_empty() {
         head.push_str("content-type: application/json\r\n");
     }
@@ -56,7 +70,7 @@ fn parse(answer: &[u8]) -> Option<Response> {
     } else {
         body.to_vec()
     };
-    Some(Response { status, body })
+    Some(Response { status, head: head.to_owned(), body })
 }
 
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {

@@ -5,8 +5,9 @@
 
 mod api;
 pub(crate) mod cache;
-mod groups;
-mod http;
+pub(crate) mod groups;
+mod hook;
+pub(crate) mod http;
 pub(crate) mod judge;
 mod scenario;
 pub(crate) mod skillmeat;
@@ -18,5 +19,7 @@ mod latency;
 mod lifecycle;
 mod lists;
 mod ownership;
+mod pages;
 mod parallel;
 mod tags;
+mod write;

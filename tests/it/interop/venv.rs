@@ -28,12 +28,29 @@ pub(crate) fn bin() -> &'static Path {
     })
 }
 
+/// The program that asks odd questions of an OpenAPI document's server, and the version whose findings are known.
+const SCHEMATHESIS: &str = "4.32.5";
+
+/// Names a ready environment that holds schemathesis.
+const READY_SCHEMATHESIS: &str = "SKILLMEATD_TEST_SCHEMATHESIS_VENV";
+
+/// `schemathesis`, in an environment of its own.
+#[allow(dead_code, reason = "the comparison in benches/ asks no odd questions")]
+pub(crate) fn schemathesis() -> PathBuf {
+    let ready = std::env::var_os(READY_SCHEMATHESIS).map(PathBuf::from);
+    ready.unwrap_or_else(|| made_of("schemathesis", SCHEMATHESIS, None)).join("bin").join("schemathesis")
+}
+
 /// The environment under the target directory, made now if this is the first use.
 fn made() -> PathBuf {
+    made_of("skillmeat", VERSION, Some(CONSTRAINTS))
+}
+
+fn made_of(package: &str, version: &str, constraints: Option<&str>) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
-    let root = target.join(format!("skillmeat-{VERSION}"));
+    let root = target.join(format!("{package}-{version}"));
     // Another test run may be making it: whoever comes second waits and finds it complete.
-    let lock = File::create(target.join(format!("skillmeat-{VERSION}.lock")))
+    let lock = File::create(target.join(format!("{package}-{version}.lock")))
         .expect("a lock file in the target directory");
     lock.lock().expect("the lock on the environment");
     let complete = root.join("complete");
@@ -42,28 +59,28 @@ fn made() -> PathBuf {
             Err(e) if e.kind() != io::ErrorKind::NotFound => panic!("cannot clear {}: {e}", root.display()),
             _ => {}
         }
-        build(&root);
+        build(&root, &format!("{package}=={version}"), constraints);
         // Written last: a half-made environment is never taken for a ready one.
-        fs::write(complete, VERSION).expect("the marker of a complete environment");
+        fs::write(complete, version).expect("the marker of a complete environment");
     }
     root
 }
 
-fn build(root: &Path) {
+fn build(root: &Path, package: &str, constraints: Option<&str>) {
     eprintln!("making {} (once, it takes a minute)", root.display());
     let python = python();
     run(
         Command::new(&python).args(["-m", "venv"]).arg(root),
         "python's `venv` module is missing: install it (on Debian and Ubuntu: apt install python3-venv)",
     );
-    let constraints = root.join("constraints.txt");
-    fs::write(&constraints, CONSTRAINTS).expect("the constraints file");
+    let file = root.join("constraints.txt");
+    fs::write(&file, constraints.unwrap_or_default()).expect("the constraints file");
     run(
         Command::new(root.join("bin").join("python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint"])
-            .arg(&constraints)
-            .arg(format!("skillmeat=={VERSION}")),
-        "pip could not install SkillMeat: is the package index reachable? Offline, point \
+            .arg(&file)
+            .arg(package),
+        "pip could not install it: is the package index reachable? Offline, point \
          SKILLMEATD_TEST_VENV at an environment that holds it",
     );
 }

@@ -2,6 +2,7 @@
 //!
 //! What these tests do not do: start anything anew; that is for the real manager.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -36,11 +37,11 @@ impl Frozen {
     /// Stops the thread of the process `pid` that has this name; the first one's is the program's. `None` where debugging is not allowed.
     pub(super) fn thread(home: &Home, pid: u32, name: &str) -> Option<Self> {
         let thread = eventually(Duration::from_secs(10), &format!("a thread {name}"), || {
-            let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| error.to_string())?;
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| error.to_string())?;
             let mut threads: Vec<(u32, String)> = tasks
                 .flatten()
                 .filter_map(|task| {
-                    let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+                    let name = fs::read_to_string(task.path().join("comm")).ok()?;
                     Some((task.file_name().to_str()?.parse().ok()?, name.trim_end().to_owned()))
                 })
                 .collect();
@@ -186,6 +187,49 @@ fn a_worker_that_waits_for_a_program_or_a_lock_is_alive() {
     });
 }
 
+#[test]
+fn a_long_first_pass_is_no_wedge() {
+    const COUNT: usize = 10_000;
+    const PATIENT: Duration = Duration::from_secs(4);
+    let home = home();
+    let mut manifest = fs::read_to_string({
+        collection(&home);
+        home.manifest("default")
+    })
+    .expect("a manifest");
+    for n in 0..COUNT {
+        let name = format!("s{n:05}");
+        home.write(
+            &format!(".skillmeat/collections/default/skills/{name}/SKILL.md"),
+            &format!("---\nname: {name}\ndescription: number {n}\n---\n# {name}\n"),
+        );
+        manifest.push_str(&format!(
+            "\n[[artifacts]]\nname = \"{name}\"\ntype = \"skill\"\npath = \"skills/{name}\"\norigin = \"local\"\n\
+             added = \"2026-01-01T00:00:00\"\n\n[artifacts.metadata]\ndescription = \"number {n}\"\n"
+        ));
+    }
+    fs::write(home.manifest("default"), manifest).expect("a manifest of ten thousand");
+    let listener = Listener::with(&home, |command| {
+        command.env("WATCHDOG_USEC", PATIENT.as_micros().to_string());
+    });
+    let began = Instant::now();
+    let mut heard = Vec::new();
+    let longest = Duration::from_secs(300);
+    loop {
+        assert!(began.elapsed() < longest, "{heard:?}");
+        let told = listener.hear_within(longest).expect("a message within the time limit");
+        assert!(!told.contains("trigger"), "{told:?} after {heard:?}");
+        let ready = told.contains("READY=1");
+        heard.push(told);
+        if ready {
+            break;
+        }
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", listener.daemon.pid())).unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("no VmHWM");
+    println!("ready {:?} after the start with {COUNT} artifacts; {peak}; told {heard:?}", began.elapsed());
+}
+
 /// A home whose `skillmeat list` waits for a file, and makes no database.
 fn home_with_slow_skillmeat() -> std::sync::Arc<Home> {
     let home = Home::new();
@@ -193,8 +237,7 @@ fn home_with_slow_skillmeat() -> std::sync::Arc<Home> {
         "bin/skillmeat",
         "#!/bin/sh\nwhile [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\necho no >&2\nexit 1\n",
     );
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("a program");
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a program");
     home.configure(&format!(
         "database.create = \"skillmeat\"\ndatabase.skillmeat = \"{}\"\n",
         program.display()

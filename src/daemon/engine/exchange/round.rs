@@ -17,7 +17,7 @@ use crate::db::{Cache, Colors, DbError, Edits, Owned};
 use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::edit;
 use crate::domain::manifest;
-use crate::domain::merge::{Conflict, Merged};
+use crate::domain::merge::{self, Conflict, GROUPS, Merged, TAG_DEFINITIONS};
 use crate::domain::model::Problem;
 use crate::domain::owned::{DbSide, FileSide, Groups, SectionEdits};
 use crate::domain::reactor::Setback;
@@ -59,6 +59,7 @@ impl Engine {
                 Some((directory.clone(), self.exchange.merge(directory, active, side, theirs)?))
             })
             .collect();
+        self.announce(&merged).await;
         let written = self.write_manifests(&merged, now)?;
         if !written.touched.is_empty() {
             *scanned = self.scan(&ScanScope::Collections(written.touched))?;
@@ -127,6 +128,7 @@ impl Engine {
         let is_missing = |(directory, side): &(&String, &DbSide)| {
             side.groups.is_none()
                 && *directory != DEFAULT_COLLECTION
+                && !directory.starts_with('.') // no row leads there
                 && !owned.mapping.disputed.contains_key(*directory)
                 && has_groups(directory)
                 && !was_deleted(directory, side)
@@ -163,10 +165,27 @@ impl Engine {
     /// Keep the palette, which has no place in any file.
     async fn keep_palette(&mut self, owned: &Owned, added: &Colors) {
         let Some(kept) = self.exchange.palette.after(owned, added) else { return };
-        if let Err(error) = self.state.save_value(PALETTE, Some(&kept)).await {
-            tracing::warn!(error = %board::chain(&error), "cannot keep the palette of colours");
-        }
+        let outcome = self.state.save_value(PALETTE, Some(&kept)).await;
+        self.state_trouble.note(outcome);
         self.exchange.palette = kept;
+    }
+
+    /// Know sections before they are written that say what the database says. If the database moves on before that is
+    /// agreed on, or we are killed, they are old copies of ours and nobody's edit. Where a write carries an edit of the
+    /// file on, it must not be known before the database has it, too.
+    async fn announce(&mut self, merged: &BTreeMap<String, Merged>) {
+        for (directory, merged) in merged.iter().filter(|(_, merged)| merged.db.is_empty()) {
+            let groups = merged.file.groups.as_ref().map(|groups| (GROUPS, merge::digest_groups(groups)));
+            let tags = merged.file.tags.as_ref().map(|tags| (TAG_DEFINITIONS, merge::digest_tags(tags)));
+            let sections: Vec<_> = groups.into_iter().chain(tags).collect();
+            let new = self.exchange.remember(directory, &sections);
+            if new.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.state.save_seen_sections(directory, &new).await {
+                tracing::warn!(error = %board::chain(&error), "cannot note what is about to be written");
+            }
+        }
     }
 
     fn write_manifests(
@@ -271,9 +290,8 @@ impl Engine {
         self.exchange.bases.insert(directory.to_owned(), merged.agreed.clone());
         let agreement =
             Agreement { collection: directory, base: &merged.agreed, seen: &seen, conflicts: &conflicts };
-        if let Err(error) = self.state.save_agreement(&agreement, at_ms).await {
-            tracing::warn!(error = %board::chain(&error), "cannot note what database and manifest agree on");
-        }
+        let outcome = self.state.save_agreement(&agreement, at_ms).await;
+        self.state_trouble.note(outcome);
         self.exchange.conflicts.extend(conflicts.into_iter().map(|(id, conflict)| KeptConflict {
             id,
             collection: directory.to_owned(),

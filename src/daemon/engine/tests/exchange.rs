@@ -534,3 +534,22 @@ async fn tags_changed_on_both_sides_meet_and_the_files_own_change_wins_where_onl
     scene.settle().await;
     assert_eq!(web.tags("skill:a"), "[] -");
 }
+
+#[tokio::test]
+async fn new_tags_are_defined_in_the_manifest_of_the_collection_that_is_active_now() {
+    let mut scene = Scene::new(&["a"]).await;
+    let work = scene.paths.collections.join("work/collection.toml");
+    fs::create_dir_all(work.parent().unwrap()).unwrap();
+    let head = scene.text().split("\n[[").next().unwrap().replace("\"default\"", "\"work\"");
+    fs::write(&work, head + "\n").unwrap();
+    scene.look(&ScanScope::All).await;
+    Web::at(&scene).run(&format!(
+        "INSERT INTO tags (id, name, slug, color, created_at, updated_at) VALUES ('t', 'Hot', 'hot', '#ff0000', '{NOW}', '{NOW}')"
+    ));
+    scene.settle().await;
+    assert!(scene.text().contains("#ff0000"));
+    assert!(!fs::read_to_string(&work).unwrap().contains("#ff0000"));
+    fs::write(scene.paths.root.join("config.toml"), "[settings]\ndefault-collection = \"work\"\n").unwrap();
+    scene.look(&ScanScope::All).await;
+    assert!(fs::read_to_string(&work).unwrap().contains("#ff0000"), "without a change in the database");
+}

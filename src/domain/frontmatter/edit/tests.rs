@@ -145,6 +145,9 @@ fn removing_the_description_uncovers_the_body() {
         FieldEdit::Text(TextField::Description, None),
     );
     assert_eq!(after, "---\nname: x\n---\nfrom the body\n");
+    for body in ["---\nname: x\n---\nfrom the body\n", "from the body\n", "---\n\n---\n---\n"] {
+        assert_eq!(edited(body, FieldEdit::Text(TextField::Description, None)), body);
+    }
 }
 
 #[test]

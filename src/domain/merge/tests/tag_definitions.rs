@@ -66,7 +66,7 @@ fn a_colour_given_on_the_web_goes_into_the_file_and_the_description_stays() {
 fn an_edit_of_the_file_goes_into_the_database() {
     let mut world = agreed(&format!("{A}\n{B}"));
     world.file.tags = tags("a AA #00AA00 text\nb B #0000bb\nc C");
-    undisputed(&world.check_tags("a AA #00aa00\nb B #0000bb\nc C", "a AA #00AA00 text\nb B #0000bb\nc C"));
+    undisputed(&world.check_tags("a AA #00AA00\nb B #0000bb\nc C", "a AA #00AA00 text\nb B #0000bb\nc C"));
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn child_value() -> Option<String> {
 fn kill_at_any_step_leaves_the_old_file_or_the_new_one() {
     if let Some(value) = child_value() {
         let (stage, path) = value.split_once(' ').unwrap();
-        let _ = rewrite_in_steps(Path::new(path), &mut add_ours, &mut |_| {}, LOCK_WAIT, &mut |at| {
+        let _ = rewrite_in_steps(Path::new(path), &mut add_ours, &mut |_| {}, Some(LOCK_WAIT), &mut |at| {
             if format!("{at:?}") == stage {
                 let me = rustix::process::getpid();
                 rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();

@@ -70,7 +70,7 @@ fn an_update_that_cannot_be_patched_stays() {
     let place = Place::new();
     let mut patch = |text: &str| if text == OLD { Ok(NEW.to_owned()) } else { Err(No) };
     let mut step = before_exchanges(1, |_| place.write_as_skillmeat("theirs"));
-    let result = rewrite_in_steps(&place.path, &mut patch, &mut |_| {}, LOCK_WAIT, &mut step);
+    let result = rewrite_in_steps(&place.path, &mut patch, &mut |_| {}, Some(LOCK_WAIT), &mut step);
     assert!(matches!(result, Err(WriteError::Patch(No))), "{result:?}");
     assert_eq!(place.text(), "theirs");
     place.assert_tidy();
@@ -113,7 +113,7 @@ fn a_directory_that_is_removed_and_made_again_keeps_what_is_new_in_it() {
         fs::create_dir(&dir).unwrap();
         fs::write(&path, "theirs = 1\n").unwrap();
     });
-    rewrite_in_steps(&path, &mut add_ours, &mut |_| {}, LOCK_WAIT, &mut step).unwrap_err();
+    rewrite_in_steps(&path, &mut add_ours, &mut |_| {}, Some(LOCK_WAIT), &mut step).unwrap_err();
     assert_eq!(fs::read_to_string(&path).unwrap(), "theirs = 1\n");
     assert_eq!(dir.read_dir().unwrap().count(), 1);
 }

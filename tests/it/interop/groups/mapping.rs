@@ -52,7 +52,7 @@ fn s15_a_hostile_name_leads_nowhere() {
     let text = web.text("work");
     web.home.write("outside/collection.toml", &text);
     web.home.write(".skillmeat/work/collection.toml", &text);
-    web.home.write(".skillmeat/collections/.hidden/collection.toml", &text);
+    web.home.write(".skillmeat/collections/.hidden/notes", "no collection");
     web.start_daemon();
     web.barrier();
     let before = (files(&web.home.skillmeat().join("collections")), files(&outside));

@@ -4,7 +4,7 @@
 //! What these tests do not do: ask the daemon to look for what it has to find. Where they have to see that something does *not* happen, they wait
 //! until it has looked at everything (`sync`), or watch for a stated time.
 
-mod stage;
+pub(crate) mod stage;
 
 mod idle;
 mod mapping;

@@ -31,7 +31,7 @@ pub(super) struct Web {
 }
 
 /// Groups as [`lists::groups`] reads them.
-pub(super) type Groups = Vec<lists::Group>;
+pub(crate) type Groups = Vec<lists::Group>;
 
 impl Web {
     /// Two collections in a fresh cache, and nothing running: `default` of alpha, beta and gamma, `work` of delta.
@@ -151,8 +151,9 @@ impl Web {
 
     /// Slug, name and colour of the definitions in the manifest.
     pub(super) fn file_tags(&self, directory: &str) -> BTreeMap<String, (String, String)> {
+        // The case of a colour means nothing.
         let tags = lists::tags(&self.document(directory));
-        tags.into_iter().map(|(slug, (name, color, _))| (slug, (name, color))).collect()
+        tags.into_iter().map(|(slug, (name, color, _))| (slug, (name, color.to_ascii_lowercase()))).collect()
     }
 
     /// A connection as the backend's.
@@ -171,7 +172,8 @@ impl Web {
     /// Slug, name and colour of the tags in the database.
     pub(super) fn db_tags(&self) -> BTreeMap<String, (String, String)> {
         let connection = cache::open(&self.home.cache_db()).expect("the cache");
-        let rows = cache::rows(&connection, "SELECT slug, name, COALESCE(color, '') AS color FROM tags");
+        let rows =
+            cache::rows(&connection, "SELECT slug, name, lower(COALESCE(color, '')) AS color FROM tags");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let tag = |row: cache::Row| (text(&row["slug"]), (text(&row["name"]), text(&row["color"])));
         rows.expect("the tags").into_iter().map(tag).collect()
@@ -212,7 +214,7 @@ fn owned(wanted: &[(&str, Vec<&str>)]) -> Vec<(String, Vec<String>)> {
 }
 
 /// The groups of a DB collection, in the order they are shown in; groups within groups are left out.
-pub(super) fn groups_in(home: &Home, collection: &str) -> Result<Groups, String> {
+pub(crate) fn groups_in(home: &Home, collection: &str) -> Result<Groups, String> {
     let connection = cache::open(&home.cache_db()).map_err(|e| e.to_string())?;
     read_groups(&connection, collection).map_err(|e| e.to_string())
 }
