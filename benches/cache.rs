@@ -97,7 +97,7 @@ fn benches(criterion: &mut Criterion) {
                 |((home, mut cache), plan)| {
                     let mut plan = Some(plan);
                     let applied = runtime
-                        .block_on(cache.sync(&Scope::All, now, |_| plan.take().unwrap_or_default()))
+                        .block_on(cache.sync(&Scope::All, now, |_, _| plan.take().unwrap_or_default()))
                         .unwrap();
                     (home, cache, black_box(applied))
                 },
@@ -112,12 +112,12 @@ fn benches(criterion: &mut Criterion) {
     for count in [100, 1_000, 10_000] {
         let (_home, mut cache) = fresh(&runtime);
         let plan = first_plan(count);
-        runtime.block_on(cache.sync(&Scope::All, now, |_| plan.clone())).unwrap();
+        runtime.block_on(cache.sync(&Scope::All, now, |_, _| plan.clone())).unwrap();
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             bencher.iter(|| {
-                let applied =
-                    runtime.block_on(cache.sync(&Scope::All, now, |actual| change_one(actual, 0, "First")));
+                let applied = runtime
+                    .block_on(cache.sync(&Scope::All, now, |actual, _| change_one(actual, 0, "First")));
                 assert_eq!(applied.unwrap().transactions, 0);
             });
         });
@@ -128,7 +128,7 @@ fn benches(criterion: &mut Criterion) {
     for count in [100, 10_000] {
         let (_home, mut cache) = fresh(&runtime);
         let plan = first_plan(count);
-        runtime.block_on(cache.sync(&Scope::All, now, |_| plan.clone())).unwrap();
+        runtime.block_on(cache.sync(&Scope::All, now, |_, _| plan.clone())).unwrap();
         let scope = Scope::Artifacts([id(7)].into());
         let mut turn = 0_u32;
         group.bench_function(BenchmarkId::new("in", count), |bencher| {
@@ -136,7 +136,7 @@ fn benches(criterion: &mut Criterion) {
                 turn += 1;
                 let text = format!("Edited {turn}");
                 let applied =
-                    runtime.block_on(cache.sync(&scope, now, |actual| change_one(actual, 7, &text)));
+                    runtime.block_on(cache.sync(&scope, now, |actual, _| change_one(actual, 7, &text)));
                 assert_eq!(applied.unwrap().transactions, 1);
             });
         });

@@ -23,11 +23,10 @@ use crate::domain::plan::{self, Decision};
 use crate::domain::reactor::Setback;
 use crate::domain::removal::{self, Absences, Memory};
 use crate::domain::rows::Scope;
-use crate::fs::artifact::Frontmatter;
 use crate::fs::scan::{ScanError, Scanned, Scanner};
 use crate::fs::stat_cache::CachedArtifact;
 use crate::paths::Paths;
-use crate::state::{ScanKey, State, StateError};
+use crate::state::{State, StateError};
 
 mod assignments;
 mod author;
@@ -68,7 +67,7 @@ pub struct Engine {
     database: Database,
     absences: Absences,
     memory: Memory,
-    /// What each artifact's frontmatter said when it was last followed.
+    /// Of what each artifact's frontmatter said when it was last followed. The text is in our own state.
     bases: Bases,
     /// Problems that belong to us rather than to the last scan: a damaged state database that was set aside.
     notices: Vec<Problem>,
@@ -88,7 +87,8 @@ pub struct Engine {
     state_trouble: StateTrouble,
 }
 
-type Bases = BTreeMap<(String, ArtifactId), Arc<Frontmatter>>;
+/// By collection directory and artifact.
+type Bases = BTreeMap<String, BTreeMap<ArtifactId, follow::Base>>;
 
 #[derive(Debug, Default)]
 struct Decided {
@@ -137,7 +137,8 @@ impl Engine {
             Problem::new(aside.path.display().to_string(), message)
         });
         let state = opened.state;
-        let scans: BTreeMap<ScanKey, CachedArtifact> = state.scans().await.map_err(failed)?;
+        let mut scanner = Scanner::new(paths.root.clone(), Vec::new());
+        state.scans(|_, row: CachedArtifact| scanner.recall(row)).await.map_err(failed)?;
         let bases = follow::load(&state).await.map_err(failed)?;
         let exchange = Exchange::load(&state).await.map_err(failed)?;
         let memory = Memory {
@@ -147,7 +148,7 @@ impl Engine {
             due: BTreeSet::new(),
         };
         Ok(Self {
-            scanner: Scanner::new(paths.root.clone(), scans.into_values().collect()),
+            scanner,
             paths,
             config,
             state,
@@ -335,22 +336,28 @@ impl Engine {
             self.memory.due = self.absences.due(now, self.config.remove_grace);
             let memory = &self.memory;
             let mut decision = Decision::default();
-            let mut removed = BTreeSet::new();
-            let mut made = false;
+            let mut is_new = false;
             let Some(cache) = &mut self.cache else { return Ok(()) };
             // Before every row is compared none is known to be verified, whoever asks.
             round = if *scope == Scope::All { self.verification.begin(&self.config) } else { None };
             verify::ask(cache, round.as_ref());
             let applied = cache
-                .sync(scope, Utc::now().naive_utc(), |actual| {
-                    decision = plan::plan(desired, actual, scope, memory);
+                .sync(scope, Utc::now().naive_utc(), |actual, part| {
+                    let mut made = plan::plan(desired, actual, part, memory);
                     if let Some(round) = &mut round {
-                        round.note(desired, actual, &mut decision);
+                        round.note(desired, actual, &mut made);
                     }
-                    made |= !decision.plan.new_artifacts.is_empty();
-                    removed.extend(decision.plan.removals.iter().map(|removal| removal.artifact.clone()));
-                    findings.changed.add(&decision.plan.artifacts());
-                    std::mem::take(&mut decision.plan)
+                    let plan = std::mem::take(&mut made.plan);
+                    is_new |= !plan.new_artifacts.is_empty();
+                    findings.changed.add(&plan.artifacts());
+                    // What is halted or wrong can be told from the whole only.
+                    if part == scope {
+                        decision = made;
+                    } else {
+                        decision.tags_waiting.retain(|id| !part.contains(id));
+                        decision.tags_waiting.extend(made.tags_waiting);
+                    }
+                    plan
                 })
                 .await;
             let applied = match applied {
@@ -358,15 +365,15 @@ impl Engine {
                 Err(error) => return Err(self.give_up_cache(error)),
             };
             findings.reconciled.rows += applied.rows as u64;
-            if made {
+            if is_new {
                 self.note_artifacts_made();
             }
             findings.cost.transactions = applied.transactions;
             findings.cost.verified = applied.verified;
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
-            self.absences.forget(&removed);
-            self.remember(desired, scope, &decision, &removed);
+            self.absences.forget(&applied.removed);
+            self.remember(desired, scope, &decision, &applied.removed);
             self.note_agreed_tags(desired, touched, &decision.tags_waiting);
             self.decided.tags_waiting.retain(|id| !scope.contains(id));
             self.decided.tags_waiting.extend(decision.tags_waiting);

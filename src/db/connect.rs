@@ -118,6 +118,8 @@ impl Pinned {
                     .pragma("synchronous", "NORMAL")
                     .pragma("mmap_size", "0")
                     .pragma("temp_store", "MEMORY")
+                    // Kibibytes: a quarter of SQLite's own. The kernel has the pages too.
+                    .pragma("cache_size", "-512")
                     .pragma("query_only", if query_only { "ON" } else { "OFF" })
                     // Multi-row inserts are big statements; keep few.
                     .statement_cache_capacity(16)

@@ -12,14 +12,34 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Va
 
 use super::error::Result;
 use super::format::parse_list;
+use super::packed::{self, Cell, Packed, Pages, unpack};
 use super::read::cutoff;
 use super::schema::Capabilities;
 use crate::domain::model::{ArtifactId, Kind, Row};
 use crate::domain::rows::{Actual, DbArtifact, DbCollection, DbRow, DbTag, SENTINEL_PROJECT, Scope};
 use crate::domain::staleness::Cutoffs;
 
-/// Rows fetched at once.
-const PAGE: usize = 2_000;
+/// What is read of a membership: its key, the mirrored columns, and whether `synced_at` is set.
+const MEMBERSHIP: [&str; 18] = [
+    "collection_id",
+    "artifact_uuid",
+    "description",
+    "author",
+    "license",
+    "tags_json",
+    "tools_json",
+    "version",
+    "artifact_content_hash",
+    "artifact_structure_hash",
+    "artifact_file_count",
+    "artifact_total_size",
+    "source",
+    "origin",
+    "origin_source",
+    "resolved_sha",
+    "resolved_version",
+    "typeof(synced_at) = 'text'",
+];
 
 /// Reads everything in `scope` on `db`, which should be inside one transaction.
 pub(super) async fn load(
@@ -29,10 +49,8 @@ pub(super) async fn load(
     scope: &Scope,
     stale_before: Option<&Cutoffs>,
 ) -> Result<Actual> {
-    let mut actual = Actual { sentinel: sentinel(db, sentinel_path).await?, ..Actual::default() };
+    let mut actual = whole(db, sentinel_path).await?;
     actual.collections = collections(db, capabilities).await?;
-    actual.tags = tags(db).await?;
-    actual.totals = totals(db).await?;
     let ids = scope_ids(scope);
     actual.artifacts = artifacts(db, capabilities, ids.as_deref()).await?;
     let by_uuid: HashMap<&str, &ArtifactId> =
@@ -67,11 +85,36 @@ pub(super) async fn all(
     Ok(db.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?)
 }
 
-/// Whether there is nothing left to do about the sentinel project: it exists, or its path (a UNIQUE column) is taken by
-/// a row of another name, next to which it cannot be inserted.
-async fn sentinel(db: &impl ConnectionTrait, path: &str) -> Result<bool> {
-    let sql = "SELECT 1 FROM projects WHERE id = ? OR path = ? LIMIT 1";
-    Ok(!all(db, sql, vec![SENTINEL_PROJECT.into(), path.into()]).await?.is_empty())
+/// What is read whole whatever the scope, packed.
+///
+/// There is nothing left to do about the sentinel project if it exists, or if its path (a UNIQUE column) is taken by a
+/// row of another name, next to which it cannot be inserted.
+async fn whole(db: &impl ConnectionTrait, sentinel_path: &str) -> Result<Actual> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM projects WHERE id = ? OR path = ?),
+            (SELECT CAST(json_group_array(json_array({}, {}, {})) AS BLOB) FROM (SELECT * FROM tags ORDER BY id)),
+            (SELECT CAST(json_group_array(json_array({}, total)) AS BLOB) FROM
+                (SELECT collection_id, COUNT(*) AS total FROM collection_artifacts GROUP BY collection_id))",
+        packed::cell("id"),
+        packed::cell("name"),
+        packed::cell("slug"),
+        packed::cell("collection_id"),
+    );
+    let mut actual = Actual::default();
+    for row in all(db, &sql, vec![SENTINEL_PROJECT.into(), sentinel_path.into()]).await? {
+        actual.sentinel = row.try_get_by_index(0)?;
+        for [id, name, slug] in unpack::<[Cell; 3]>(row.try_get_by_index(1)?)? {
+            if let (Some(id), Some(name), Some(slug)) = (id.text(), name.text(), slug.text()) {
+                actual.tags.push(DbTag { id, name, slug });
+            }
+        }
+        for [id, total] in unpack::<[Cell; 2]>(row.try_get_by_index(2)?)? {
+            if let (Some(id), Cell::Integer(total)) = (id.text(), total) {
+                actual.totals.insert(id, usize::try_from(total).unwrap_or(0));
+            }
+        }
+    }
+    Ok(actual)
 }
 
 pub(super) async fn collections(
@@ -96,29 +139,6 @@ pub(super) async fn collections(
     Ok(found)
 }
 
-async fn tags(db: &impl ConnectionTrait) -> Result<Vec<DbTag>> {
-    let mut found = Vec::new();
-    for row in all(db, "SELECT id, name, slug FROM tags ORDER BY id", vec![]).await? {
-        let mut row = Cells::new(&row);
-        if let (Some(id), Some(name), Some(slug)) = (row.cell(), row.cell(), row.cell()) {
-            found.push(DbTag { id, name, slug });
-        }
-    }
-    Ok(found)
-}
-
-async fn totals(db: &impl ConnectionTrait) -> Result<BTreeMap<String, usize>> {
-    let mut found = BTreeMap::new();
-    let sql = "SELECT collection_id, COUNT(*) FROM collection_artifacts GROUP BY collection_id";
-    for row in all(db, sql, vec![]).await? {
-        let mut row = Cells::new(&row);
-        if let (Some(id), Some(count)) = (row.cell(), row.cell::<i64>()) {
-            found.insert(id, usize::try_from(count).unwrap_or(0));
-        }
-    }
-    Ok(found)
-}
-
 async fn artifacts(
     db: &impl ConnectionTrait,
     capabilities: &Capabilities,
@@ -133,22 +153,19 @@ async fn artifacts(
             );
         }
     }
-    let head = format!(
-        "SELECT rowid, id, uuid,
-            type <> 'group' AND (project_id IS NULL OR project_id = '{SENTINEL_PROJECT}'){identities}
-        FROM artifacts"
-    );
+    let mirrors =
+        format!("type <> 'group' AND (project_id IS NULL OR project_id = '{SENTINEL_PROJECT}'){identities}");
     let mut found = BTreeMap::new();
-    let mut pages = Pages::new(head, "id", ids);
+    let mut pages = Pages::new("artifacts", &["id", "uuid", &mirrors], "id", ids);
     while let Some(rows) = pages.next(db).await? {
-        for row in &rows {
-            let mut row = Cells::after_rowid(row);
-            let (Some(id), Some(uuid)) = (row.cell::<String>(), row.cell()) else { continue };
+        for row in rows {
+            let mut row = PackedCells::new(row);
+            let (Some(id), Some(uuid)) = (row.text(), row.text()) else { continue };
             let Ok(id) = id.parse::<ArtifactId>() else { continue };
             if id.kind == Kind::Group {
                 continue;
             }
-            let mirrors_files = row.cell::<i64>() == Some(1);
+            let mirrors_files = row.next() == Cell::Integer(1);
             found.insert(id, DbArtifact { uuid, mirrors_files });
         }
     }
@@ -168,22 +185,13 @@ async fn memberships(
         }
         None => ("0".to_owned(), Vec::new()),
     };
-    let head = format!(
-        "SELECT rowid, collection_id, artifact_uuid,
-            description, author, license, tags_json, tools_json, version,
-            artifact_content_hash, artifact_structure_hash, artifact_file_count, artifact_total_size,
-            source, origin, origin_source, resolved_sha, resolved_version,
-            typeof(synced_at) = 'text', {stale}
-        FROM collection_artifacts"
-    );
     let mut found: BTreeMap<String, BTreeMap<ArtifactId, DbRow>> = BTreeMap::new();
-    let mut pages = Pages { before: values, ..Pages::new(head, "artifact_uuid", uuids) };
+    let columns: Vec<&str> = MEMBERSHIP.into_iter().chain([stale.as_str()]).collect();
+    let mut pages = Pages::new("collection_artifacts", &columns, "artifact_uuid", uuids).with_values(values);
     while let Some(rows) = pages.next(db).await? {
-        for row in &rows {
-            let mut row = Cells::after_rowid(row);
-            let (Some(collection), Some(uuid)) = (row.cell::<String>(), row.cell::<String>()) else {
-                continue;
-            };
+        for row in rows {
+            let mut row = PackedCells::new(row);
+            let (Some(collection), Some(uuid)) = (row.text(), row.text()) else { continue };
             let Some(&id) = by_uuid.get(uuid.as_str()) else { continue };
             if !found.contains_key(&collection) {
                 found.insert(collection.clone(), BTreeMap::new());
@@ -196,71 +204,23 @@ async fn memberships(
     Ok(found)
 }
 
-/// One result row an artifact, not one a tag: through the driver a row costs more than the tag in it.
 async fn assignments(
     db: &impl ConnectionTrait,
     by_uuid: &HashMap<&str, &ArtifactId>,
     uuids: Option<&str>,
 ) -> Result<BTreeMap<ArtifactId, BTreeSet<String>>> {
-    let filter = match uuids {
-        Some(_) => "IN (SELECT value FROM json_each(?))",
-        None => "> ?",
-    };
-    let sql = format!(
-        "SELECT artifact_uuid, json_group_array(CASE typeof(tag_id) WHEN 'text' THEN tag_id END) FROM artifact_tags
-            WHERE artifact_uuid {filter} GROUP BY artifact_uuid ORDER BY artifact_uuid {}",
-        if uuids.is_some() { String::new() } else { format!("LIMIT {PAGE}") }
-    );
     let mut found: BTreeMap<ArtifactId, BTreeSet<String>> = BTreeMap::new();
-    let mut key = Some(uuids.unwrap_or_default().to_owned());
-    while let Some(parameter) = key.take() {
-        let rows = all(db, &sql, vec![parameter.into()]).await?;
-        if let (None, Some(last)) = (uuids, rows.get(PAGE - 1)) {
-            key = Some(last.try_get_by_index(0)?);
-        }
-        for row in &rows {
-            let mut row = Cells::new(row);
-            let (Some(uuid), Some(tags)) = (row.cell::<String>(), row.cell::<String>()) else { continue };
-            if let (Some(&id), Ok(tags)) =
-                (by_uuid.get(uuid.as_str()), serde_json::from_str::<Vec<Option<String>>>(&tags))
-            {
-                found.entry(id.clone()).or_default().extend(tags.into_iter().flatten());
+    let mut pages = Pages::new("artifact_tags", &["artifact_uuid", "tag_id"], "artifact_uuid", uuids);
+    while let Some(rows) = pages.next(db).await? {
+        for row in rows {
+            let mut row = PackedCells::new(row);
+            let (Some(uuid), Some(tag)) = (row.text(), row.text()) else { continue };
+            if let Some(&id) = by_uuid.get(uuid.as_str()) {
+                found.entry(id.clone()).or_default().insert(tag);
             }
         }
     }
     Ok(found)
-}
-
-/// A query over a whole table, read page by page along the rowid, which all of SkillMeat's tables have; or over some
-/// keys, read at once: there the index on the key must lead, and the result is as small as the scope.
-struct Pages<'a> {
-    sql: String,
-    /// The values of the head.
-    before: Vec<Value>,
-    keys: Option<&'a str>,
-    after: Option<i64>,
-}
-
-impl<'a> Pages<'a> {
-    /// `head` selects the rowid first and ends with FROM; with `keys` (a JSON array) only rows whose `column` is in it.
-    fn new(head: String, column: &str, keys: Option<&'a str>) -> Self {
-        let sql = match keys {
-            Some(_) => format!("{head} WHERE {column} IN (SELECT value FROM json_each(?))"),
-            None => format!("{head} WHERE rowid > ? ORDER BY rowid LIMIT {PAGE}"),
-        };
-        Self { sql, before: Vec::new(), keys, after: Some(i64::MIN) }
-    }
-
-    async fn next(&mut self, db: &impl ConnectionTrait) -> Result<Option<Vec<QueryResult>>> {
-        let Some(after) = self.after.take() else { return Ok(None) };
-        let parameter = self.keys.map_or_else(|| after.into(), Value::from);
-        let values = self.before.iter().cloned().chain([parameter]).collect();
-        let rows = all(db, &self.sql, values).await?;
-        if let (None, Some(last)) = (self.keys, rows.get(PAGE - 1)) {
-            self.after = Some(last.try_get_by_index(0)?);
-        }
-        Ok(Some(rows))
-    }
 }
 
 /// The cells of one row, left to right.
@@ -280,10 +240,6 @@ impl<'a> Cells<'a> {
         self.sound
     }
 
-    fn after_rowid(row: &'a QueryResult) -> Self {
-        Self { next: 1, ..Self::new(row) }
-    }
-
     /// The next cell; a value of another type, or a text that is not UTF-8, is `None` and makes the row unsound.
     pub(super) fn cell<T>(&mut self) -> Option<T>
     where
@@ -297,13 +253,6 @@ impl<'a> Cells<'a> {
         })
     }
 
-    pub(super) fn number(&mut self) -> i64 {
-        self.cell().unwrap_or_else(|| {
-            self.sound = false;
-            0
-        })
-    }
-
     pub(super) fn list(&mut self) -> Vec<String> {
         parse_list(self.cell::<String>().as_deref()).unwrap_or_else(|| {
             self.sound = false;
@@ -311,26 +260,78 @@ impl<'a> Cells<'a> {
         })
     }
 
+    pub(super) fn number(&mut self) -> i64 {
+        self.cell().unwrap_or_else(|| {
+            self.sound = false;
+            0
+        })
+    }
+}
+
+/// The cells of one packed row, left to right.
+struct PackedCells {
+    cells: std::vec::IntoIter<Cell>,
+    sound: bool,
+}
+
+impl PackedCells {
+    fn new(row: Packed) -> Self {
+        Self { cells: row.into_iter(), sound: true }
+    }
+
+    fn next(&mut self) -> Cell {
+        self.cells.next().unwrap_or(Cell::Null)
+    }
+
+    /// The next cell; a value that is no text is `None` and makes the row unsound.
+    fn text(&mut self) -> Option<String> {
+        match self.next() {
+            Cell::Text(text) => Some(text),
+            Cell::Null => None,
+            Cell::Integer(_) | Cell::Odd => {
+                self.sound = false;
+                None
+            }
+        }
+    }
+
+    fn number(&mut self) -> i64 {
+        match self.next() {
+            Cell::Integer(number) => number,
+            Cell::Null | Cell::Text(_) | Cell::Odd => {
+                self.sound = false;
+                0
+            }
+        }
+    }
+
+    fn list(&mut self) -> Vec<String> {
+        parse_list(self.text().as_deref()).unwrap_or_else(|| {
+            self.sound = false;
+            Vec::new()
+        })
+    }
+
     fn membership(mut self) -> DbRow {
         let row = Row {
-            description: self.cell(),
-            author: self.cell(),
-            license: self.cell(),
+            description: self.text(),
+            author: self.text(),
+            license: self.text(),
             tags: self.list(),
             tools: self.list(),
-            version: self.cell(),
-            content_hash: self.cell(),
-            structure_hash: self.cell(),
+            version: self.text(),
+            content_hash: self.text(),
+            structure_hash: self.text(),
             file_count: self.number(),
             total_size: self.number(),
-            source: self.cell(),
-            origin: self.cell(),
-            origin_source: self.cell(),
-            resolved_sha: self.cell(),
-            resolved_version: self.cell(),
+            source: self.text(),
+            origin: self.text(),
+            origin_source: self.text(),
+            resolved_sha: self.text(),
+            resolved_version: self.text(),
         };
-        let synced = self.cell::<i64>() == Some(1);
-        let stale = self.cell::<i64>() == Some(1);
+        let synced = self.next() == Cell::Integer(1);
+        let stale = self.next() == Cell::Integer(1);
         DbRow { row, sound: self.sound, synced, stale }
     }
 }

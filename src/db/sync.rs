@@ -1,9 +1,13 @@
 //! Making the cache say what a plan says, without being in anybody's way.
 //!
 //! First a read: load, decide, and if there is nothing to do nothing is locked and nothing is written. Otherwise the
-//! plan goes out in transactions of at most [`BATCH`] rows. Each of them first asks whether somebody else committed
-//! since the plan was made; if so the plan is made again from what is there now. SkillMeat's web backend stands still
-//! while it waits for a lock, so batches are short and the lock is free between them.
+//! plan goes out in transactions. Each of them first asks whether somebody else committed since the plan was made; if so
+//! the plan is made again from what is there now. With somebody who commits all the time that would never end, so after
+//! a few times what is left goes out artifact by artifact, each few planned for and written under one lock.
+//!
+//! SkillMeat's web backend stands still while it waits for a lock. So while another process has the database open
+//! ([`super::company`]) the transactions are short and the lock is free for longer than it is held; when nobody else is
+//! there they are of at most [`BATCH`] rows, one after the other.
 //!
 //! What this module does not do: retry anything but a lock, or keep a transaction open across an error or a dropped
 //! future (dropping a transaction rolls it back).
@@ -12,11 +16,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tokio::time::{Instant, sleep};
 
 use super::apply::{Names, Writer};
 use super::changes::{Versions, versions};
+use super::company::Company;
 use super::connect::LOCK_RETRY;
 use super::error::{DbError, Result};
 use super::load::load;
@@ -25,15 +30,23 @@ use crate::domain::model::ArtifactId;
 use crate::domain::plan::Plan;
 use crate::domain::rows::{Actual, Scope};
 
-/// Most rows a transaction; about 3 ms of write lock.
-pub const BATCH: usize = 200;
+/// Most rows a transaction while nobody else has the database open; 5 to 10 ms of write lock.
+pub const BATCH: usize = 1_000;
 
-/// How long the lock is left free between two transactions. A neighbour that waits for it asks again after pauses that
-/// grow up to 100 ms (SQLite's `sqliteDefaultBusyCallback`), so without a gap to hit it would wait for the whole plan.
-const BREATH: Duration = Duration::from_millis(1);
+/// Most rows a transaction while somebody has; about a millisecond of write lock.
+pub(super) const COMPANY_BATCH: usize = 50;
 
-/// How often the plan is made again outside the lock before it is made inside. A neighbour that commits all the time
-/// would otherwise keep us planning.
+/// Most artifacts whose rows are planned for and written under one lock.
+const COMPANY_ARTIFACTS: usize = 25;
+
+/// How long the lock is left free between two transactions while somebody else has the database open, or twice as long
+/// as it was held, if that is more. A neighbour that finds the lock taken asks again after 1, 2, 5, 10, 15 ms and so on
+/// (SQLite's `sqliteDefaultBusyCallback`), so with the lock free for two thirds of the time it waits for one of the first
+/// pauses; with less, for one of the long ones now and then.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// How often the whole plan is made again because somebody committed. After that, only for the artifacts that are
+/// written next, under the lock.
 const PATIENT_REPLANS: usize = 3;
 
 /// What a sync did.
@@ -51,6 +64,8 @@ pub struct Applied {
     pub busy_retries: u64,
     /// Artifacts of a type that this release of SkillMeat does not know; they have no rows.
     pub refused: BTreeSet<ArtifactId>,
+    /// Artifacts that lost a `collection_artifacts` row.
+    pub removed: BTreeSet<ArtifactId>,
 }
 
 /// A plan, and the state of the database it was made for.
@@ -72,13 +87,14 @@ impl Cache {
     }
 
     /// Brings the rows in `scope` to what `decide` makes of what is there. `decide` may be called more than once, each
-    /// time with newer rows; `now` (naive UTC) goes into the time columns.
+    /// time with newer rows, and with a smaller scope than this one when somebody else writes at the same time; `now`
+    /// (naive UTC) goes into the time columns.
     ///
     /// # Errors
     /// See [`DbError`]. Batches committed before the error stay; calling again goes on from there.
     pub async fn sync<F>(&mut self, scope: &Scope, now: NaiveDateTime, mut decide: F) -> Result<Applied>
     where
-        F: FnMut(&Actual) -> Plan,
+        F: FnMut(&Actual, &Scope) -> Plan,
     {
         let synced = self.sync_once(scope, now, &mut decide).await;
         self.settle(synced).await
@@ -88,61 +104,120 @@ impl Cache {
         &mut self,
         scope: &Scope,
         now: NaiveDateTime,
-        decide: &mut impl FnMut(&Actual) -> Plan,
+        decide: &mut impl FnMut(&Actual, &Scope) -> Plan,
     ) -> Result<Applied> {
         let deadline = Instant::now() + self.patience;
         let mut applied = Applied::default();
-        let (actual, made_at) = self.snapshot(scope, deadline).await?;
-        let mut work = Work::new(decide(&actual), &actual, made_at, &self.capabilities, &mut applied);
-        drop(actual);
+        let mut work = self.plan_for(scope, deadline, decide, &mut applied).await?;
+        let mut company = Company::default();
         while !work.plan.is_empty() {
             let txn = self.connection()?.write(deadline, &mut applied.busy_retries).await?;
-            let current = self.versions_in(&txn).await?;
-            if current != work.made_at {
+            let held = Instant::now();
+            if self.versions_in(&txn).await? != work.made_at {
+                txn.rollback().await?;
                 applied.replans += 1;
-                let (actual, made_at) = if applied.replans <= PATIENT_REPLANS {
-                    txn.rollback().await?;
-                    let fresh = self.snapshot(scope, deadline).await?;
-                    work = Work::new(decide(&fresh.0), &fresh.0, fresh.1, &self.capabilities, &mut applied);
-                    continue;
-                } else {
-                    (self.load_in(&txn, scope).await?, current)
-                };
-                work = Work::new(decide(&actual), &actual, made_at, &self.capabilities, &mut applied);
-                if work.plan.is_empty() {
-                    txn.rollback().await?;
+                if applied.replans > PATIENT_REPLANS {
+                    let left = artifacts_of(&work.plan);
+                    self.sync_few_by_few(left, now, decide, &mut applied).await?;
                     break;
                 }
+                work = self.plan_for(scope, deadline, decide, &mut applied).await?;
+                continue;
             }
-            let batch = take_batch(&mut work.plan, BATCH);
-            let verified = batch.verified.len();
-            let rows = batch.rows() - verified;
-            let mut writer = Writer {
-                db: &txn,
-                capabilities: &self.capabilities,
-                sentinel_path: &self.sentinel_path,
-                now,
-                names: &mut work.names,
-            };
-            if let Err(error) = writer.apply(batch).await {
-                // Dropping would roll back too, but only after we have returned. If SQLite has rolled back already,
-                // this fails and changes nothing.
-                let _ = txn.rollback().await;
-                return Err(error);
+            let batch = take_batch(&mut work.plan, if company.is_there() { COMPANY_BATCH } else { BATCH });
+            let written = self.write(txn, batch, &mut work.names, now, &mut applied);
+            if work.plan.is_empty() {
+                written.await?;
+                break;
             }
-            txn.commit().await?;
-            applied.transactions += 1;
-            applied.rows += rows;
-            applied.verified += verified;
-            if !work.plan.is_empty() {
-                sleep(BREATH).await;
+            let (written, ()) = tokio::join!(written, company.look(self.file()));
+            written?;
+            if company.is_there() || applied.busy_retries > 0 {
+                sleep(BREATH.max(held.elapsed() * 2)).await;
             }
         }
         if *scope == Scope::All {
-            // Had somebody else committed before our last transaction, the plan would have been made again.
+            // If somebody has committed since, this is older than what is there, and everything is compared again.
             self.compared = Some(work.made_at);
         }
         Ok(applied)
+    }
+
+    /// Writes about these artifacts, the plan for each few made under the lock it is written under, so that nobody can
+    /// come between.
+    async fn sync_few_by_few(
+        &mut self,
+        left: BTreeSet<ArtifactId>,
+        now: NaiveDateTime,
+        decide: &mut impl FnMut(&Actual, &Scope) -> Plan,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let left: Vec<ArtifactId> = left.into_iter().collect();
+        // What is about no artifact (the default collection's row) is in every plan, so there is at least one.
+        let first = if left.is_empty() { Some(left.as_slice()) } else { None };
+        for few in first.into_iter().chain(left.chunks(COMPANY_ARTIFACTS)) {
+            let few = Scope::Artifacts(few.iter().cloned().collect());
+            // However long all of it takes, each lock is waited for as long as any.
+            let deadline = Instant::now() + self.patience;
+            let txn = self.connection()?.write(deadline, &mut applied.busy_retries).await?;
+            let held = Instant::now();
+            let made_at = self.versions_in(&txn).await?;
+            let actual = self.load_in(&txn, &few).await?;
+            let mut work = Work::new(decide(&actual, &few), &actual, made_at, &self.capabilities, applied);
+            if work.plan.is_empty() {
+                txn.rollback().await?;
+            } else {
+                self.write(txn, work.plan, &mut work.names, now, applied).await?;
+            }
+            sleep(BREATH.max(held.elapsed() * 2)).await;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch and commits.
+    async fn write(
+        &self,
+        txn: DatabaseTransaction,
+        batch: Plan,
+        names: &mut Names,
+        now: NaiveDateTime,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let verified = batch.verified.len();
+        let rows = batch.rows() - verified;
+        let removed: Vec<ArtifactId> =
+            batch.removals.iter().map(|removal| removal.artifact.clone()).collect();
+        let mut writer = Writer {
+            db: &txn,
+            capabilities: &self.capabilities,
+            sentinel_path: &self.sentinel_path,
+            now,
+            names,
+        };
+        if let Err(error) = writer.apply(batch).await {
+            // Dropping would roll back too, but only after we have returned. If SQLite has rolled back already,
+            // this fails and changes nothing.
+            let _ = txn.rollback().await;
+            return Err(error);
+        }
+        txn.commit().await?;
+        applied.transactions += 1;
+        applied.rows += rows;
+        applied.verified += verified;
+        applied.removed.extend(removed);
+        Ok(())
+    }
+
+    /// Makes a plan from what is there now.
+    async fn plan_for(
+        &self,
+        scope: &Scope,
+        deadline: Instant,
+        decide: &mut impl FnMut(&Actual, &Scope) -> Plan,
+        applied: &mut Applied,
+    ) -> Result<Work> {
+        let (actual, made_at) = self.snapshot(scope, deadline).await?;
+        Ok(Work::new(decide(&actual, scope), &actual, made_at, &self.capabilities, applied))
     }
 
     /// Loads `scope` in one read transaction, with the versions it belongs to.
@@ -203,6 +278,12 @@ impl Work {
         let names = Names::new(actual, plan.new_artifacts.len());
         Self { plan, names, made_at }
     }
+}
+
+/// Every artifact that a plan is about.
+fn artifacts_of(plan: &Plan) -> BTreeSet<ArtifactId> {
+    let verified = plan.verified.iter().map(|verified| &verified.artifact);
+    plan.artifacts().into_iter().chain(verified).cloned().collect()
 }
 
 /// Cuts the first `limit` rows off the plan, in the order they are to be applied.

@@ -13,6 +13,7 @@ use std::cmp::Ordering;
 
 use sha2::{Digest, Sha256};
 
+use super::compact::Sha256Hex;
 use super::model::Fingerprint;
 
 /// SkillMeat's order of the files of a directory: Python compares two `pathlib` paths component by component, by code
@@ -79,13 +80,13 @@ impl Hasher {
         for path in &self.paths {
             structure.update(path.as_bytes());
         }
-        let lock_content_hash = hex(&self.content.finalize());
+        let lock_content_hash = Sha256Hex(self.content.finalize().into());
         Fingerprint {
             artifact_fingerprint: self
                 .named
-                .map_or_else(|| lock_content_hash.clone(), |named| hex(&named.finalize())),
+                .map_or(lock_content_hash, |named| Sha256Hex(named.finalize().into())),
             lock_content_hash,
-            structure_hash: hex(&structure.finalize()),
+            structure_hash: Sha256Hex(structure.finalize().into()),
             file_count: self.paths.len() as u64,
             total_size: self.total_size,
         }

@@ -24,6 +24,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -31,7 +32,8 @@ use self::entry::Outcome;
 use self::place::{LineCounter, Notes};
 use self::sections::Sections;
 use self::split::Piece;
-use super::model::{ArtifactId, Manifest, Problem};
+use super::compact::PackedEntry;
+use super::model::{Kind, Manifest, Problem};
 pub use entry::TOOLS;
 
 /// A longer file is not read: 16 MiB is more than 20,000 artifacts.
@@ -40,33 +42,53 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// No more problems than this are told of one file.
 const MAX_PROBLEMS: usize = 200;
 
-/// A manifest, with what makes the next [`parse`] of nearly the same text quick.
+/// A manifest, with what makes the next [`parse`] of nearly the same text quick. The text is not kept: of each stretch of
+/// it only the digest.
 #[derive(Debug, Clone)]
 pub struct Parsed {
     /// What the text says.
     pub manifest: Arc<Manifest>,
-    text: Arc<[u8]>,
+    whole: Digest,
     /// `None` when the text had to be parsed as a whole.
     pieces: Option<Pieces>,
 }
 
-impl Parsed {
-    /// The text this was read from.
-    #[must_use]
-    pub fn text(&self) -> &Arc<[u8]> {
-        &self.text
-    }
-}
+/// The beginning of a SHA-256, long enough that no two texts have the same.
+type Digest = [u8; 16];
 
-/// Where an artifact's stretch of text is, and what it says.
-type Stretch = (Range<usize>, Arc<Artifacts>);
+fn digest(text: &[u8]) -> Digest {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&Sha256::digest(text)[..16]);
+    digest
+}
 
 #[derive(Debug, Clone)]
 struct Pieces {
-    artifacts: Vec<Stretch>,
-    /// Everything between the artifacts, joined.
-    rest_text: String,
+    artifacts: Arc<[(Digest, Stretch)]>,
+    /// Of everything between the artifacts, joined.
+    rest_digest: Digest,
     rest: Arc<Rest>,
+}
+
+/// What an artifact's stretch of text says.
+#[derive(Debug, Clone)]
+enum Stretch {
+    /// One entry, at the very beginning, and nothing wrong with it. Nearly all are.
+    Plain(Arc<PackedEntry>),
+    Odd(Arc<Artifacts>),
+}
+
+impl From<Artifacts> for Stretch {
+    fn from(artifacts: Artifacts) -> Self {
+        match artifacts.outcomes.as_slice() {
+            [(1, Some(1), Outcome::Read(entry))]
+                if artifacts.problems.is_empty() && artifacts.strict.is_none() =>
+            {
+                Self::Plain(Arc::clone(entry))
+            }
+            _ => Self::Odd(Arc::new(artifacts)),
+        }
+    }
 }
 
 /// What one stretch of text says about artifacts. Lines count from the start of the stretch.
@@ -97,16 +119,17 @@ struct Inexact;
 /// # Errors
 /// The text is no manifest: longer than [`MAX_BYTES`], empty, not UTF-8, with a byte order mark, not TOML, or without a
 /// `[collection]` table. The problem has the place where one can be named, and no path.
-pub fn parse(text: Arc<[u8]>, previous: Option<&Parsed>) -> Result<Parsed, Problem> {
-    if let Some(previous) = previous.filter(|previous| previous.text == text) {
+pub fn parse(text: &[u8], previous: Option<&Parsed>) -> Result<Parsed, Problem> {
+    let whole = digest(text);
+    if let Some(previous) = previous.filter(|previous| previous.whole == whole) {
         return Ok(previous.clone());
     }
-    let readable = check(&text)?;
+    let readable = check(text)?;
     if let Ok((manifest, pieces)) = parse_pieces(readable, previous) {
-        return Ok(Parsed { manifest: Arc::new(manifest), pieces: Some(pieces), text });
+        return Ok(Parsed { manifest: Arc::new(manifest), pieces: Some(pieces), whole });
     }
     let manifest = parse_whole(readable)?;
-    Ok(Parsed { manifest: Arc::new(manifest), pieces: None, text })
+    Ok(Parsed { manifest: Arc::new(manifest), pieces: None, whole })
 }
 
 /// What a manifest says beside its artifacts, of which the result has none; a fraction of the work of [`parse`] for a
@@ -124,7 +147,7 @@ pub fn parse_sections(text: &str) -> Result<Manifest, Problem> {
         parse_rest(&rest.collect::<String>()).ok()
     });
     let manifest = match alone {
-        Some(rest) => assemble("", &[], &rest, &[]),
+        Some(rest) => assemble("", std::iter::empty(), &rest, &[]),
         None => parse_whole(readable)?,
     };
     Ok(Manifest {
@@ -219,7 +242,8 @@ fn parse_whole(text: &str) -> Result<Manifest, Problem> {
     let artifacts = read_artifacts(root.get_ref(), text);
     let rest = read_rest(root.get_ref(), text, false).ok_or_else(no_collection)?;
     let everything = 0..text.len();
-    Ok(assemble(text, &[(0, &artifacts)], &rest, std::slice::from_ref(&everything)))
+    let stretch = Stretch::Odd(Arc::new(artifacts));
+    Ok(assemble(text, std::iter::once((0, &stretch)), &rest, std::slice::from_ref(&everything)))
 }
 
 fn parse_pieces(text: &str, previous: Option<&Parsed>) -> Result<(Manifest, Pieces), Inexact> {
@@ -235,52 +259,46 @@ fn parse_pieces(text: &str, previous: Option<&Parsed>) -> Result<(Manifest, Piec
         return Err(Inexact);
     }
     let rest_text: String = rest.iter().filter_map(|range| text.get(range.clone())).collect();
-    let known = previous.and_then(|previous| Some((previous, previous.pieces.as_ref()?)));
+    let rest_digest = digest(rest_text.as_bytes());
+    let known = previous.and_then(|previous| previous.pieces.as_ref());
     let rest_read = match known {
-        Some((_, pieces)) if pieces.rest_text == rest_text => Arc::clone(&pieces.rest),
+        Some(pieces) if pieces.rest_digest == rest_digest => Arc::clone(&pieces.rest),
         _ => Arc::new(parse_rest(&rest_text)?),
     };
-    let artifacts = parse_artifacts(text, artifacts, known)?;
+    let stretches = parse_artifacts(text, &artifacts, known.map_or(&[][..], |pieces| &pieces.artifacts))?;
 
-    let stretches: Vec<_> =
-        artifacts.iter().map(|(range, artifacts)| (range.start, artifacts.as_ref())).collect();
-    let manifest = assemble(text, &stretches, &rest_read, &rest);
-    Ok((manifest, Pieces { artifacts, rest_text, rest: rest_read }))
+    let placed = artifacts.iter().map(|range| range.start).zip(stretches.iter().map(|(_, stretch)| stretch));
+    let manifest = assemble(text, placed, &rest_read, &rest);
+    Ok((manifest, Pieces { artifacts: stretches, rest_digest, rest: rest_read }))
 }
 
 fn parse_artifacts(
     text: &str,
-    ranges: Vec<Range<usize>>,
-    known: Option<(&Parsed, &Pieces)>,
-) -> Result<Vec<Stretch>, Inexact> {
-    let old = known.map_or(&[][..], |(_, pieces)| &pieces.artifacts);
-    let old_text = |range: &Range<usize>| known.and_then(|(parsed, _)| parsed.text.get(range.clone()));
-    let new_text = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-    let same = |(new, (old, _)): &(&Range<usize>, &(Range<usize>, _))| {
-        old_text(old) == Some(new_text(new).as_bytes())
-    };
+    ranges: &[Range<usize>],
+    old: &[(Digest, Stretch)],
+) -> Result<Arc<[(Digest, Stretch)]>, Inexact> {
+    let text = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+    let digests: Vec<Digest> = ranges.iter().map(|range| digest(text(range).as_bytes())).collect();
+    let same = |(new, (old, _)): &(&Digest, &(Digest, _))| new == &old;
     // Most rewrites change one entry, add one or take one away: what is the same from either end needs no look-up.
-    let head = ranges.iter().zip(old).take_while(same).count();
-    let tail = ranges[head..].iter().rev().zip(old[head..].iter().rev()).take_while(same).count();
-    let middle: HashMap<&[u8], &Arc<Artifacts>> = old[head..old.len() - tail]
-        .iter()
-        .filter_map(|(range, artifacts)| Some((old_text(range)?, artifacts)))
-        .collect();
+    let head = digests.iter().zip(old).take_while(same).count();
+    let tail = digests[head..].iter().rev().zip(old[head..].iter().rev()).take_while(same).count();
+    let middle: HashMap<&Digest, &Stretch> =
+        old[head..old.len() - tail].iter().map(|(digest, stretch)| (digest, stretch)).collect();
     let changed_until = ranges.len() - tail;
-    let count = ranges.len();
-    let read = |(index, range): (usize, Range<usize>)| {
-        let artifacts = if index < head {
-            Arc::clone(&old[index].1)
+    let read = |(index, (range, digest)): (usize, (&Range<usize>, &Digest))| {
+        let stretch = if index < head {
+            old[index].1.clone()
         } else if index >= changed_until {
-            Arc::clone(&old[old.len() - (count - index)].1)
-        } else if let Some(artifacts) = middle.get(new_text(&range).as_bytes()) {
-            Arc::clone(artifacts)
+            old[old.len() - (ranges.len() - index)].1.clone()
+        } else if let Some(stretch) = middle.get(digest) {
+            Stretch::clone(stretch)
         } else {
-            Arc::new(parse_artifact(new_text(&range))?)
+            parse_artifact(text(range))?.into()
         };
-        Ok((range, artifacts))
+        Ok((*digest, stretch))
     };
-    ranges.into_iter().enumerate().map(read).collect()
+    ranges.iter().zip(&digests).enumerate().map(read).collect()
 }
 
 fn parse_artifact(text: &str) -> Result<Artifacts, Inexact> {
@@ -347,7 +365,12 @@ fn first_strict(text: &str, notes: &Notes<'_>) -> Option<Strict> {
 
 /// Put the manifest together from stretches of artifacts, given with their offsets, and the rest, given with the ranges
 /// it was joined from.
-fn assemble(text: &str, artifacts: &[(usize, &Artifacts)], rest: &Rest, ranges: &[Range<usize>]) -> Manifest {
+fn assemble<'a>(
+    text: &str,
+    artifacts: impl ExactSizeIterator<Item = (usize, &'a Stretch)>,
+    rest: &Rest,
+    ranges: &[Range<usize>],
+) -> Manifest {
     let mut lines = LineCounter::new(text);
     let mut problems = Vec::new();
     let mut strict: Vec<Strict> = Vec::new();
@@ -369,33 +392,47 @@ fn assemble(text: &str, artifacts: &[(usize, &Artifacts)], rest: &Rest, ranges: 
         tag_definitions_incomplete: rest.sections.tag_definitions.incomplete,
         ..Manifest::default()
     };
-    let mut seen: HashSet<&ArtifactId> = HashSet::with_capacity(artifacts.len());
+    manifest.entries.reserve_exact(artifacts.len());
+    let mut seen: HashSet<(Kind, &str)> = HashSet::with_capacity(artifacts.len());
+    let listed_twice = |kind: Kind, name: &str, line: u32, column| {
+        let message = format!("{kind}:{name} is listed twice; the later entry counts");
+        Problem { path: String::new(), line: Some(line), column, message }
+    };
     for (offset, stretch) in artifacts {
+        let stretch = match stretch {
+            Stretch::Plain(entry) => {
+                manifest.entries.push(Arc::clone(entry));
+                let (kind, name) = entry.key();
+                if !seen.insert((kind, name)) {
+                    problems.push(listed_twice(kind, name, 1 + lines.before(offset), Some(1)));
+                }
+                continue;
+            }
+            Stretch::Odd(artifacts) => artifacts,
+        };
         // Lines are counted only as far as a person needs to be told of one.
         if !stretch.problems.is_empty() || stretch.strict.is_some() {
-            let before = lines.before(*offset);
+            let before = lines.before(offset);
             problems.extend(stretch.problems.iter().map(|problem| moved(problem, |line| line + before)));
             strict.extend(stretch.strict.map(|(line, column, what)| (line + before, column, what)));
         }
         for (line, column, outcome) in &stretch.outcomes {
-            let id = match outcome {
+            let (kind, name) = match outcome {
                 Outcome::Unnamed => {
                     manifest.unnamed += 1;
                     continue;
                 }
                 Outcome::Read(entry) => {
                     manifest.entries.push(Arc::clone(entry));
-                    &entry.id
+                    entry.key()
                 }
                 Outcome::Unreadable(id) => {
                     manifest.unreadable.insert(id.clone());
-                    id
+                    (id.kind, id.name.as_str())
                 }
             };
-            if !seen.insert(id) {
-                let line = Some(line + lines.before(*offset));
-                let message = format!("{id} is listed twice; the later entry counts");
-                problems.push(Problem { path: String::new(), line, column: *column, message });
+            if !seen.insert((kind, name)) {
+                problems.push(listed_twice(kind, name, line + lines.before(offset), *column));
             }
         }
     }

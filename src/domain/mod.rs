@@ -9,6 +9,7 @@
 pub mod authoring;
 pub mod catalog;
 pub mod checkup;
+pub mod compact;
 pub mod dirty;
 pub mod edit;
 pub mod fingerprint;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::compact::{PackedEntry, Sha256Hex};
+
 /// What an artifact is. The spellings are SkillMeat's `ArtifactType` values
 /// (`skillmeat.core.artifact_detection.ArtifactType`), matched exactly and case-sensitively.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -264,7 +266,7 @@ pub struct Manifest {
     /// `[collection].updated` as written, if it is a text. Every writer of SkillMeat sets it anew.
     pub updated: Option<String>,
     /// The readable entries in file order. Of two with the same id SkillMeat lets the later one win.
-    pub entries: Vec<Arc<Entry>>,
+    pub entries: Vec<Arc<PackedEntry>>,
     /// Entries whose id is known but which could not be read: a problem is not an absence.
     pub unreadable: BTreeSet<ArtifactId>,
     /// How many entries could not even be named. While there are any, nothing may be taken for removed.
@@ -281,16 +283,16 @@ pub struct Manifest {
     pub problems: Vec<Problem>,
 }
 
-/// What the files of one artifact add up to. All hashes are lower-case hexadecimal SHA-256.
+/// What the files of one artifact add up to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// As `collection.lock` keeps it (`skillmeat.utils.filesystem.compute_content_hash`).
-    pub lock_content_hash: String,
+    pub lock_content_hash: Sha256Hex,
     /// As the cache keeps it (`skillmeat.core.hashing.compute_artifact_fingerprint`): equal to the lock's for a
     /// directory, but a single file is hashed with its name.
-    pub artifact_fingerprint: String,
+    pub artifact_fingerprint: Sha256Hex,
     /// Of the relative paths alone.
-    pub structure_hash: String,
+    pub structure_hash: Sha256Hex,
     /// Number of files.
     pub file_count: u64,
     /// Bytes.
@@ -347,8 +349,8 @@ impl Row {
             tags: metadata.tags.clone(),
             tools: metadata.tools.clone(),
             version: metadata.version.clone(),
-            content_hash: fingerprint.map(|f| f.artifact_fingerprint.clone()),
-            structure_hash: fingerprint.map(|f| f.structure_hash.clone()),
+            content_hash: fingerprint.map(|f| f.artifact_fingerprint.to_string()),
+            structure_hash: fingerprint.map(|f| f.structure_hash.to_string()),
             file_count: fingerprint.map_or(0, |f| saturate(f.file_count)),
             total_size: fingerprint.map_or(0, |f| saturate(f.total_size)),
             source: Some(
@@ -366,7 +368,7 @@ impl Row {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     /// The manifest's entry.
-    pub entry: Arc<Entry>,
+    pub entry: Arc<PackedEntry>,
     /// `None` when the files are missing or could not be read.
     pub fingerprint: Option<Arc<Fingerprint>>,
 }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::mapping;
-use super::model::{Artifact, ArtifactId, Desired, Problem, Row};
+use super::model::{Artifact, ArtifactId, Desired, Entry, Problem, Row};
 use super::removal::{self, Halt, Memory};
 use super::rows::{Actual, DEFAULT_COLLECTION, DbTag, Scope};
 use super::tags;
@@ -153,7 +153,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     let desired = &*removal::released(desired, memory);
     let directories = desired.collections.keys().cloned().collect();
     let mapping = mapping::map(&directories, &actual.collections);
-    let (winners, mut problems) = winners(desired);
+    let (winners, mut problems) = winners(desired, scope);
     for (directory, rows) in &mapping.disputed {
         problems.push(Problem::new(
             format!("collections/{directory}"),
@@ -166,7 +166,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
 
     let in_scope = |id: &ArtifactId| scope.contains(id);
     let mut plan = Plan {
-        sentinel: !actual.sentinel && !winners.is_empty(),
+        sentinel: !actual.sentinel && desired.collections.values().any(|c| !c.artifacts.is_empty()),
         default_collection: !actual.collections.contains_key(DEFAULT_COLLECTION),
         ..Plan::default()
     };
@@ -177,25 +177,26 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     let by_id: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.id.as_str(), tag)).collect();
 
     let mut tags_waiting = BTreeSet::new();
-    for (id, (_, artifact)) in winners.iter().filter(|(id, _)| in_scope(id)) {
+    for (id, (_, artifact)) in &winners {
+        let entry = artifact.entry.unpack();
         if !actual.artifacts.contains_key(id) {
             plan.new_artifacts.push(NewArtifact {
                 id: (*id).clone(),
-                source: artifact.entry.upstream.clone(),
-                deployed_version: artifact.entry.metadata.version.clone(),
+                source: entry.upstream.clone(),
+                deployed_version: entry.metadata.version.clone(),
             });
         }
         let assigned = actual.artifact_tags.get(*id);
         let names = assigned.into_iter().flatten().filter_map(|tag_id| by_id.get(tag_id.as_str()));
-        let is_waiting = is_waiting(artifact, actual, memory, names.map(|row| &row.name));
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, artifact, is_waiting);
+        let is_waiting = is_waiting(&entry, actual, memory, names.map(|row| &row.name));
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, &entry, artifact, is_waiting);
         if is_waiting {
             tags_waiting.insert((*id).clone());
             continue;
         }
 
         let mut wanted = BTreeSet::new();
-        for tag in tags::rows(&artifact.entry.metadata.tags) {
+        for tag in tags::rows(&entry.metadata.tags) {
             // By slug, else by exact name: a tag made on the web may have a slug of its own.
             let row = by_slug
                 .get(tag.slug.as_str())
@@ -225,8 +226,9 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     for (directory, collection) in &desired.collections {
         match mapping.by_directory.get(directory) {
             Some(row) if row != DEFAULT_COLLECTION => {
-                for artifact in collection.artifacts.values().filter(|a| in_scope(&a.entry.id)) {
-                    upsert(&mut plan, actual, row, artifact, tags_waiting.contains(&artifact.entry.id));
+                for (id, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
+                    let is_waiting = tags_waiting.contains(id);
+                    upsert(&mut plan, actual, row, &artifact.entry.unpack(), artifact, is_waiting);
                 }
             }
             _ => {}
@@ -247,8 +249,19 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     Decision { plan, absent, halts, tags_waiting, problems }
 }
 
-/// The artifact that stands for each id: the active collection's, else that of the first directory in alphabetical order.
-fn winners(desired: &Desired) -> (BTreeMap<&ArtifactId, (&str, &Artifact)>, Vec<Problem>) {
+/// The artifact that stands for each id in scope: the active collection's, else that of the first directory in
+/// alphabetical order. The problems are of all, whatever the scope.
+fn winners<'d>(
+    desired: &'d Desired,
+    scope: &Scope,
+) -> (BTreeMap<&'d ArtifactId, (&'d str, &'d Artifact)>, Vec<Problem>) {
+    // Nobody to win against: then a small scope costs nothing that grows with the collection.
+    if let (Scope::Artifacts(ids), Some((directory, collection)), 1) =
+        (scope, desired.collections.first_key_value(), desired.collections.len())
+    {
+        let named = ids.iter().filter_map(|id| collection.artifacts.get_key_value(id));
+        return (named.map(|(id, artifact)| (id, (directory.as_str(), artifact))).collect(), Vec::new());
+    }
     let mut winners: BTreeMap<&ArtifactId, (&str, &Artifact)> = BTreeMap::new();
     let mut problems = Vec::new();
     let active_first = desired
@@ -269,31 +282,37 @@ fn winners(desired: &Desired) -> (BTreeMap<&ArtifactId, (&str, &Artifact)>, Vec<
             }
         }
     }
+    winners.retain(|id, _| scope.contains(id));
     (winners, problems)
 }
 
 /// Whether the artifact's tags in the database are not to be touched yet. Where `tags_json` says what the file says there
 /// is nothing to carry there.
 fn is_waiting<'a>(
-    artifact: &Artifact,
+    entry: &Entry,
     actual: &'a Actual,
     memory: &Memory,
     assigned: impl Iterator<Item = &'a String>,
 ) -> bool {
-    let id = &artifact.entry.id;
+    let id = &entry.id;
     let Some(agreed) = memory.agreed_tags.get(id) else { return false };
     let Some(current) = actual.memberships.get(DEFAULT_COLLECTION).and_then(|rows| rows.get(id)) else {
         return false;
     };
     let tags_json = &current.row.tags;
-    current.sound
-        && tags_json != &artifact.entry.metadata.tags
-        && tags::may_differ(*agreed, tags_json, assigned)
+    current.sound && tags_json != &entry.metadata.tags && tags::may_differ(*agreed, tags_json, assigned)
 }
 
-fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, artifact: &Artifact, tags_wait: bool) {
-    let id = &artifact.entry.id;
-    let mut row = Row::new(&artifact.entry, artifact.fingerprint.as_deref());
+fn upsert(
+    plan: &mut Plan,
+    actual: &Actual,
+    collection: &str,
+    entry: &Entry,
+    artifact: &Artifact,
+    tags_wait: bool,
+) {
+    let id = &entry.id;
+    let mut row = Row::new(entry, artifact.fingerprint.as_deref());
     let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
     if tags_wait && let Some(current) = current {
         row.tags.clone_from(&current.row.tags);

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::model::{ArtifactId, Desired, Doubt};
+use super::model::{ArtifactId, Collection, Desired, Doubt};
 use super::rows::{Actual, DEFAULT_COLLECTION, Scope};
 
 /// A reconcile may remove this many rows of a collection without asking, however small the collection is.
@@ -81,7 +81,7 @@ pub fn judge(
     mirrored: &BTreeSet<&str>,
     memory: &Memory,
 ) -> Verdict {
-    let mut present: BTreeSet<&ArtifactId> = BTreeSet::new();
+    let mut held_back: BTreeSet<&ArtifactId> = BTreeSet::new();
     let mut halts = Vec::new();
     // A directory in doubt that was never read well may own any row nobody else owns.
     let mut anything_may_be_held = false;
@@ -91,10 +91,6 @@ pub fn judge(
         let seen = memory.seen.get(directory);
         let confirmed = memory.confirmed.get(directory).unwrap_or(&nothing);
         let collection = desired.collections.get(directory);
-        if let Some(collection) = collection {
-            present.extend(collection.artifacts.keys());
-            present.extend(&collection.held);
-        }
         let reason = match collection.map(|c| c.doubt) {
             Some(None) => continue,
             None | Some(Some(Doubt::Missing | Doubt::Empty)) => HaltReason::Gone,
@@ -110,9 +106,14 @@ pub fn judge(
             let artifacts = held.iter().map(|id| (*id).clone()).collect();
             halts.push(Halt { collection: directory.clone(), reason, artifacts });
         }
-        present.extend(held);
+        held_back.extend(held);
     }
 
+    // Asked of each row in scope: a set of everything present would cost as much as the whole collection each time.
+    let is_present = |id: &ArtifactId| {
+        let named = |c: &Collection| c.artifacts.contains_key(id) || c.held.contains(id);
+        held_back.contains(id) || desired.collections.values().any(named)
+    };
     let owner = |id: &ArtifactId| {
         memory.seen.iter().find(|(_, ids)| ids.contains(id)).map(|(directory, _)| directory.as_str())
     };
@@ -120,7 +121,7 @@ pub fn judge(
     let rows = mirrored.iter().filter_map(|collection| actual.memberships.get(*collection)).flatten();
     for (id, _) in rows {
         let ours = actual.artifacts.get(id).is_some_and(|artifact| artifact.mirrors_files);
-        if !ours || !scope.contains(id) || present.contains(id) {
+        if !ours || !scope.contains(id) || is_present(id) {
             continue;
         }
         match owner(id) {

@@ -183,7 +183,7 @@ fn guess(path: &Path, is_directory: bool) -> Option<Kind> {
 
 fn inspect_manifest(path: &str) -> Inspection {
     let parsed = match read_below(CWD, path, manifest::MAX_BYTES) {
-        Ok((bytes, _)) => manifest::parse(bytes.into(), None),
+        Ok((bytes, _)) => manifest::parse(&bytes, None),
         Err(Errno::INVAL) => Err(Problem::new("", "it is not a regular file")),
         Err(errno) => Err(Problem::new("", format!("it cannot be read: {errno}"))),
     };
@@ -195,7 +195,7 @@ fn inspect_manifest(path: &str) -> Inspection {
     Inspection::Manifest {
         kind: ManifestWord::Manifest,
         name: readable.then_some(manifest.name),
-        entries: manifest.entries.iter().map(|entry| EntryView::from(entry.as_ref())).collect(),
+        entries: manifest.entries.iter().map(|entry| EntryView::from(entry.unpack())).collect(),
         unreadable: manifest.unreadable.iter().map(ArtifactId::to_string).collect(),
         unnamed: manifest.unnamed,
         groups: manifest.groups.into_iter().map(GroupView::from).collect(),
@@ -204,10 +204,10 @@ fn inspect_manifest(path: &str) -> Inspection {
     }
 }
 
-impl From<&Entry> for EntryView {
-    fn from(entry: &Entry) -> Self {
+impl From<Entry> for EntryView {
+    fn from(entry: Entry) -> Self {
         let Entry { id, path, origin, origin_source, upstream, resolved_sha, resolved_version, metadata } =
-            entry.clone();
+            entry;
         let (id, origin) = (id.to_string(), origin.as_str());
         Self { id, path, origin, origin_source, upstream, resolved_sha, resolved_version, metadata }
     }

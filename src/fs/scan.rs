@@ -47,6 +47,8 @@ pub struct Scanner {
     cached: BTreeMap<String, collection::Spare>,
     gone: Vec<CacheKey>,
     unconfirmed: Touched,
+    /// Whether everything that was told of entry files has been acted on.
+    acted_on: bool,
     workers: work::Workers,
 }
 
@@ -60,7 +62,8 @@ pub struct Scanned {
     pub touched: Scope,
     /// Everything that is wrong now, not only in the scope. Paths are below `~/.skillmeat`.
     pub problems: Vec<Problem>,
-    /// What the entry files of the touched artifacts say, read now or remembered.
+    /// What the entry files of the touched artifacts say, read now or remembered. What an earlier, confirmed result
+    /// told is left out when [`Scanner::take_dirty`] has given it away.
     pub frontmatter: Vec<SeenFrontmatter>,
     /// The last good manifest of each collection.
     pub manifests: BTreeMap<String, SeenManifest>,
@@ -86,8 +89,6 @@ pub struct SeenFrontmatter {
 pub struct SeenManifest {
     /// What it says.
     pub manifest: Arc<Manifest>,
-    /// The text it was read from, byte by byte.
-    pub text: Arc<[u8]>,
 }
 
 /// What a scan cost.
@@ -122,22 +123,26 @@ impl Scanner {
     /// For the tree at `root` (`~/.skillmeat`), with the rows that [`Scanner::take_dirty`] gave to an earlier run.
     #[must_use]
     pub fn new(root: PathBuf, cached: Vec<CachedArtifact>) -> Self {
-        let mut by_collection: BTreeMap<String, collection::Spare> = BTreeMap::new();
-        for row in cached {
-            let place = (row.key.path.clone(), row.key.kind);
-            by_collection.entry(row.key.collection.clone()).or_default().insert(place, Known::from(row));
-        }
-        Self {
+        let mut scanner = Self {
             root,
             collections: BTreeMap::new(),
             desired: Arc::new(Desired { active: settings::DEFAULT.to_owned(), ..Desired::default() }),
             settings_problem: None,
             listing_problems: Vec::new(),
-            cached: by_collection,
+            cached: BTreeMap::new(),
             gone: Vec::new(),
             unconfirmed: Touched::default(),
+            acted_on: false,
             workers: work::Workers::default(),
-        }
+        };
+        cached.into_iter().for_each(|row| scanner.recall(row));
+        scanner
+    }
+
+    /// Take in a row that [`Scanner::take_dirty`] gave to an earlier run, before the first scan.
+    pub fn recall(&mut self, row: CachedArtifact) {
+        let place = (row.key.path.clone(), row.key.kind);
+        self.cached.entry(row.key.collection.clone()).or_default().insert(place, Known::from(row));
     }
 
     /// Count every artifact that is looked at in `progress`, while a scan is under way: a long one can be told from one
@@ -179,6 +184,7 @@ impl Scanner {
             ScanScope::Collections(dirty) => dirty,
         };
         let mut stats = Stats::default();
+        self.acted_on = false;
         for (name, dirt) in dirty {
             self.scan_collection(collections.as_fd(), name, dirt, now, &mut stats);
         }
@@ -189,6 +195,7 @@ impl Scanner {
     /// as well, so that a reconcile that failed half-way is made up for by the next one.
     pub fn confirm(&mut self) {
         self.unconfirmed = Touched::default();
+        self.acted_on = true;
     }
 
     fn result(&self, stats: Stats) -> Scanned {
@@ -208,8 +215,7 @@ impl Scanner {
             let ids = (!self.unconfirmed.all).then_some(&self.unconfirmed.ids);
             remembered.tell_frontmatter(name, ids, &mut scanned.frontmatter);
             if let Some(parsed) = remembered.parsed() {
-                let seen =
-                    SeenManifest { manifest: Arc::clone(&parsed.manifest), text: Arc::clone(parsed.text()) };
+                let seen = SeenManifest { manifest: Arc::clone(&parsed.manifest) };
                 scanned.manifests.insert(name.clone(), seen);
             }
         }
@@ -253,6 +259,10 @@ impl Scanner {
         let (mut rows, mut gone) = (Vec::new(), std::mem::take(&mut self.gone));
         for (name, remembered) in &mut self.collections {
             remembered.take_unsaved(name, &mut rows, &mut gone);
+            // Not before it was acted on, and not before the caller has it.
+            if self.acted_on {
+                remembered.told();
+            }
         }
         (rows, gone)
     }

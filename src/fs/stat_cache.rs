@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::{Frontmatter, Reading, State};
+use super::artifact::{Frontmatter, Reading};
 use super::tree::{Listing, Signature};
 use crate::domain::frontmatter::Extracted;
 use crate::domain::model::{Fingerprint, Kind, Metadata, Problem};
@@ -77,15 +77,26 @@ pub struct CachedFrontmatter {
 /// A reading in memory.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
-    state: Option<State>,
+    /// What to compare with the disk.
+    state: Option<(Listing, Signature)>,
     /// Whether the signature alone proves that nothing changed.
     settled: bool,
-    pub(super) fingerprint: Option<Arc<Fingerprint>>,
-    pub(super) frontmatter: Option<Arc<Frontmatter>>,
-    pub(super) problems: Vec<Problem>,
-    scanned_at: i128,
     /// Whether it is worth keeping and not kept yet.
     unsaved: bool,
+    pub(super) fingerprint: Option<Arc<Fingerprint>>,
+    pub(super) frontmatter: Option<Told>,
+    pub(super) problems: Vec<Problem>,
+    /// Milliseconds since 1970.
+    scanned_at: i64,
+}
+
+/// What an entry file says, for as long as somebody has to be told.
+#[derive(Debug, Clone)]
+pub(super) enum Told {
+    /// Not yet, or not to the end.
+    Whole(Arc<Frontmatter>),
+    /// It was told, acted on and written down. The file can be read again.
+    Done,
 }
 
 impl Known {
@@ -95,11 +106,11 @@ impl Known {
         Self {
             settled,
             unsaved: settled,
-            state: reading.state,
+            state: reading.state.map(|state| (state.listing, state.signature)),
             fingerprint: reading.fingerprint.map(Arc::new),
-            frontmatter: reading.frontmatter.map(Arc::new),
+            frontmatter: reading.frontmatter.map(|frontmatter| Told::Whole(Arc::new(frontmatter))),
             problems: reading.problems,
-            scanned_at: now,
+            scanned_at: i64::try_from(now / 1_000_000).unwrap_or(i64::MAX),
         }
     }
 
@@ -115,8 +126,20 @@ impl Known {
 
     /// What to compare with the disk; `None` when only reading again tells.
     pub(super) fn proof(&self) -> Option<(&Listing, &Signature)> {
-        let state = self.state.as_ref().filter(|_| self.settled)?;
-        Some((&state.listing, &state.signature))
+        let (listing, signature) = self.state.as_ref().filter(|_| self.settled)?;
+        Some((listing, signature))
+    }
+
+    /// Whether what the entry file says is not remembered any more. An artifact that is new under its name needs it.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self.frontmatter, Some(Told::Done))
+    }
+
+    /// What the entry file says was told and acted on; once it is written down it need not be remembered.
+    pub(super) fn told(&mut self) {
+        if let Some(frontmatter) = self.frontmatter.as_mut().filter(|_| self.settled && !self.unsaved) {
+            *frontmatter = Told::Done;
+        }
     }
 
     /// The row to keep, once for each reading.
@@ -124,20 +147,24 @@ impl Known {
         if !std::mem::take(&mut self.unsaved) {
             return None;
         }
-        let state = self.state.as_ref()?;
-        Some(CachedArtifact {
-            key: key(),
-            listing: state.listing.clone(),
-            signature: state.signature,
-            fingerprint: self.fingerprint.as_deref().cloned(),
-            frontmatter: self.frontmatter.as_deref().map(|frontmatter| CachedFrontmatter {
+        let (listing, signature) = self.state.clone()?;
+        let frontmatter = match &self.frontmatter {
+            Some(Told::Whole(frontmatter)) => Some(CachedFrontmatter {
                 file: frontmatter.file.clone(),
                 metadata: frontmatter.extracted.metadata.clone(),
                 problems: frontmatter.extracted.problems.clone(),
                 sound: frontmatter.extracted.sound,
             }),
+            Some(Told::Done) | None => None,
+        };
+        Some(CachedArtifact {
+            key: key(),
+            listing,
+            signature,
+            fingerprint: self.fingerprint.as_deref().cloned(),
+            frontmatter,
             problems: self.problems.clone(),
-            scanned_at: i64::try_from(self.scanned_at / 1_000_000).unwrap_or(i64::MAX),
+            scanned_at: self.scanned_at,
         })
     }
 }
@@ -146,17 +173,17 @@ impl Known {
 impl From<CachedArtifact> for Known {
     fn from(row: CachedArtifact) -> Self {
         Self {
-            state: Some(State { listing: row.listing, signature: row.signature, newest_change: i128::MIN }),
+            state: Some((row.listing, row.signature)),
             settled: true,
+            unsaved: false,
             fingerprint: row.fingerprint.map(Arc::new),
             frontmatter: row.frontmatter.map(|kept| {
                 let extracted =
                     Extracted { metadata: kept.metadata, problems: kept.problems, sound: kept.sound };
-                Arc::new(Frontmatter { file: kept.file, extracted })
+                Told::Whole(Arc::new(Frontmatter { file: kept.file, extracted }))
             }),
             problems: row.problems,
-            scanned_at: i128::from(row.scanned_at) * 1_000_000,
-            unsaved: false,
+            scanned_at: row.scanned_at,
         }
     }
 }

@@ -232,7 +232,7 @@ pub(super) fn names<E>(
 /// changed. Packed into one text, because there are as many as artifacts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
-pub struct Listing(String);
+pub struct Listing(Box<str>);
 
 /// A number that changes when a file or directory does.
 pub type Signature = [u8; 32];
@@ -247,7 +247,7 @@ impl Listing {
             packed.push_str(&node.path);
             packed.push('\0');
         }
-        Self(packed)
+        Self(packed.into())
     }
 
     /// Of an artifact whose files are missing.

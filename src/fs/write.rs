@@ -35,8 +35,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
-
 pub use sweep::{STRAY_AGE, Swept, strays, sweep};
 use target::{Held, OpenError, Target, Temp};
 
@@ -62,10 +60,6 @@ pub enum Outcome {
     Unchanged,
     /// A new text is in place and on disk.
     Written {
-        /// SHA-256 of the text the patch was made on.
-        before: [u8; 32],
-        /// SHA-256 of the text now in place.
-        after: [u8; 32],
         /// How many exchanges it took; more than one means that somebody else wrote at the same moment.
         rounds: u32,
     },
@@ -271,11 +265,7 @@ impl<E: Error + 'static> Rewrite<'_, E> {
                 .map_err(|error| self.io("write a new version of", error))?;
             later_than = temp.modified;
             if self.put(&temp, &mut held)? {
-                return Ok(Outcome::Written {
-                    before: hash(&held.bytes),
-                    after: hash(new.as_bytes()),
-                    rounds,
-                });
+                return Ok(Outcome::Written { rounds });
             }
         }
         Err(WriteError::Contended { path: self.target.path().to_owned() })
@@ -364,8 +354,4 @@ fn is_unsupported(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     // The last two are one number on Linux and two on macOS.
     [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP].into_iter().any(|one| errno == Some(one))
-}
-
-fn hash(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }

@@ -82,6 +82,8 @@ async fn connect(path: &Path) -> Result<DatabaseConnection> {
                 .foreign_keys(true)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "NORMAL")
+                // Kibibytes. It is asked rarely, and mostly for one row.
+                .pragma("cache_size", "-128")
                 // Otherwise in whatever directory for temporary files there is, which the sandbox closes.
                 .pragma("temp_store", "MEMORY")
                 .statement_cache_capacity(32)

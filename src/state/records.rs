@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+
+use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait, Value};
 
 use super::State;
 use super::error::Result;
 use crate::domain::model::{ArtifactId, Kind};
+
+/// Rows read or written at once: a quarter of a megabyte.
+const PAGE: usize = 200;
 
 /// Which artifact's files a reading is of: one path may be listed as more than one kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,22 +26,30 @@ pub struct ScanKey {
 }
 
 impl State {
-    /// Every reading. One that no longer has the shape of `P` (an older version wrote it) is left out: it is only a
-    /// shortcut, and the files will be read instead.
+    /// Gives every reading to `take`. One that no longer has the shape of `P` (an older version wrote it) is left out: it
+    /// is only a shortcut, and the files will be read instead.
     ///
     /// # Errors
-    /// See [`super::StateError`].
-    pub async fn scans<P: DeserializeOwned>(&self) -> Result<BTreeMap<ScanKey, P>> {
-        let mut scans = BTreeMap::new();
-        for row in self.rows("SELECT collection, kind, path, payload FROM scans", vec![]).await? {
-            let (kind, payload): (String, String) = (row.try_get_by_index(1)?, row.try_get_by_index(3)?);
-            if let (Ok(kind), Ok(payload)) = (kind.parse(), serde_json::from_str(&payload)) {
-                let key =
-                    ScanKey { collection: row.try_get_by_index(0)?, kind, path: row.try_get_by_index(2)? };
-                scans.insert(key, payload);
+    /// See [`super::StateError`]; what came before was given.
+    pub async fn scans<P: DeserializeOwned>(&self, mut take: impl FnMut(ScanKey, P)) -> Result<()> {
+        let sql = format!(
+            "SELECT json_group_array(json_array(collection, kind, path, payload)) FROM (SELECT * FROM scans
+                WHERE (collection, kind, path) > (?, ?, ?) ORDER BY collection, kind, path LIMIT {PAGE})"
+        );
+        let mut last = [String::new(), String::new(), String::new()];
+        loop {
+            let page: Vec<[String; 4]> = self.page(&sql, &last).await?;
+            let count = page.len();
+            for [collection, kind, path, payload] in page {
+                if let (Ok(kind), Ok(payload)) = (kind.parse(), serde_json::from_str(&payload)) {
+                    take(ScanKey { collection: collection.clone(), kind, path: path.clone() }, payload);
+                }
+                last = [collection, kind, path];
+            }
+            if count < PAGE {
+                return Ok(());
             }
         }
-        Ok(scans)
     }
 
     /// Keeps `Some` and forgets `None`.
@@ -45,46 +57,63 @@ impl State {
     /// # Errors
     /// See [`super::StateError`].
     pub async fn save_scans<P: Serialize>(&self, changes: &BTreeMap<ScanKey, Option<P>>) -> Result<()> {
-        let (mut keep, mut forget) = (Vec::new(), Vec::new());
-        for (key, payload) in changes {
-            let kind = key.kind.as_str();
-            match payload {
-                Some(payload) => {
-                    keep.push(json!([key.collection, kind, key.path, serde_json::to_string(payload)?]));
-                }
-                None => forget.push(json!([key.collection, kind, key.path])),
-            }
-        }
-        self.write(vec![
-            (
-                "INSERT INTO scans (collection, kind, path, payload)
-                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
-                    ON CONFLICT DO UPDATE SET payload = excluded.payload",
-                vec![json!(keep).to_string().into()],
-            ),
-            (
-                "DELETE FROM scans WHERE (collection, kind, path) IN
-                    (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))",
-                vec![json!(forget).to_string().into()],
-            ),
-        ])
+        let change = |(key, payload): (&ScanKey, &Option<P>)| {
+            let place = [key.collection.clone(), key.kind.to_string(), key.path.clone()];
+            Ok((place, payload.as_ref().map(serde_json::to_string).transpose()?))
+        };
+        self.save(
+            "INSERT INTO scans (collection, kind, path, payload)
+                SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+                ON CONFLICT DO UPDATE SET payload = excluded.payload",
+            "DELETE FROM scans WHERE (collection, kind, path) IN
+                (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))",
+            changes.iter().map(change),
+        )
         .await
     }
 
-    /// Every frontmatter base, by collection directory and artifact. One that cannot be read counts as not there: the
-    /// next sight of the artifact records a new one.
+    /// Gives every frontmatter base to `take`, by collection directory and artifact. One that cannot be read counts as
+    /// not there: the next sight of the artifact records a new one.
+    ///
+    /// # Errors
+    /// See [`super::StateError`]; what came before was given.
+    pub async fn bases<P: DeserializeOwned>(
+        &self,
+        mut take: impl FnMut(String, ArtifactId, P),
+    ) -> Result<()> {
+        let sql = format!(
+            "SELECT json_group_array(json_array(collection, artifact, payload)) FROM (SELECT * FROM bases
+                WHERE (collection, artifact) > (?, ?) ORDER BY collection, artifact LIMIT {PAGE})"
+        );
+        let mut last = [String::new(), String::new()];
+        loop {
+            let page: Vec<[String; 3]> = self.page(&sql, &last).await?;
+            let count = page.len();
+            for [collection, artifact, payload] in page {
+                if let (Ok(id), Ok(payload)) = (artifact.parse(), serde_json::from_str(&payload)) {
+                    take(collection.clone(), id, payload);
+                }
+                last = [collection, artifact];
+            }
+            if count < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The frontmatter base of one artifact; `None` if there is none of that shape.
     ///
     /// # Errors
     /// See [`super::StateError`].
-    pub async fn bases<P: DeserializeOwned>(&self) -> Result<BTreeMap<(String, ArtifactId), P>> {
-        let mut bases = BTreeMap::new();
-        for row in self.rows("SELECT collection, artifact, payload FROM bases", vec![]).await? {
-            let (artifact, payload): (String, String) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-            if let (Ok(artifact), Ok(payload)) = (artifact.parse(), serde_json::from_str(&payload)) {
-                bases.insert((row.try_get_by_index(0)?, artifact), payload);
-            }
-        }
-        Ok(bases)
+    pub async fn base<P: DeserializeOwned>(
+        &self,
+        collection: &str,
+        artifact: &ArtifactId,
+    ) -> Result<Option<P>> {
+        let sql = "SELECT payload FROM bases WHERE collection = ? AND artifact = ?";
+        let rows = self.rows(sql, vec![collection.into(), artifact.to_string().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(serde_json::from_str(&row.try_get_by_index::<String>(0)?).ok())
     }
 
     /// Keeps `Some` and forgets `None`.
@@ -95,28 +124,58 @@ impl State {
         &self,
         changes: &BTreeMap<(String, ArtifactId), Option<P>>,
     ) -> Result<()> {
-        let (mut keep, mut forget) = (Vec::new(), Vec::new());
-        for ((collection, artifact), payload) in changes {
-            let artifact = artifact.to_string();
+        let change = |((collection, artifact), payload): (&(String, ArtifactId), &Option<P>)| {
+            let place = [collection.clone(), artifact.to_string()];
+            Ok((place, payload.as_ref().map(serde_json::to_string).transpose()?))
+        };
+        self.save(
+            "INSERT INTO bases (collection, artifact, payload)
+                SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
+                ON CONFLICT DO UPDATE SET payload = excluded.payload",
+            "DELETE FROM bases WHERE (collection, artifact) IN
+                (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
+            changes.iter().map(change),
+        )
+        .await
+    }
+
+    /// The packed rows that `sql` makes of the parameters.
+    async fn page<R: DeserializeOwned>(&self, sql: &str, after: &[String]) -> Result<Vec<R>> {
+        let rows = self.rows(sql, after.iter().map(|text| text.clone().into()).collect()).await?;
+        let Some(row) = rows.first() else { return Ok(Vec::new()) };
+        Ok(serde_json::from_str(&row.try_get_by_index::<String>(0)?)?)
+    }
+
+    /// Writes changes in one transaction, so many at a time that their JSON stays small: `keep` is given arrays of the
+    /// key's parts and the payload, `forget` of the key's parts.
+    async fn save<const N: usize>(
+        &self,
+        keep: &str,
+        forget: &str,
+        changes: impl Iterator<Item = Result<([String; N], Option<String>)>>,
+    ) -> Result<()> {
+        let txn = self.db.begin().await?;
+        let (mut kept, mut forgotten): (Vec<Vec<String>>, Vec<Vec<String>>) = Default::default();
+        let mut changes = changes.peekable();
+        while let Some(change) = changes.next() {
+            let (place, payload) = change?;
+            let mut row = Vec::from(place);
             match payload {
-                Some(payload) => keep.push(json!([collection, artifact, serde_json::to_string(payload)?])),
-                None => forget.push(json!([collection, artifact])),
+                Some(payload) => {
+                    row.push(payload);
+                    kept.push(row);
+                }
+                None => forgotten.push(row),
+            }
+            for (sql, rows) in [(keep, &mut kept), (forget, &mut forgotten)] {
+                if rows.len() == PAGE || (changes.peek().is_none() && !rows.is_empty()) {
+                    let values: Vec<Value> = vec![serde_json::to_string(&rows)?.into()];
+                    txn.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?;
+                    rows.clear();
+                }
             }
         }
-        self.write(vec![
-            (
-                "INSERT INTO bases (collection, artifact, payload)
-                    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
-                    ON CONFLICT DO UPDATE SET payload = excluded.payload",
-                vec![json!(keep).to_string().into()],
-            ),
-            (
-                "DELETE FROM bases WHERE (collection, artifact) IN
-                    (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
-                vec![json!(forget).to_string().into()],
-            ),
-        ])
-        .await
+        Ok(txn.commit().await?)
     }
 
     /// The value under `key`; `None` if there is none of that shape.

@@ -19,7 +19,8 @@ struct Tables {
 }
 
 const SEEN: Tables = Tables {
-    load: "SELECT c.collection, a.artifact FROM seen_collections c LEFT JOIN seen_artifacts a USING (collection)",
+    load: "SELECT c.collection, json_group_array(a.artifact)
+        FROM seen_collections c LEFT JOIN seen_artifacts a USING (collection) GROUP BY c.collection",
     announce: "INSERT INTO seen_collections (collection, at_ms) VALUES (?, ?)
         ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms",
     shrink: "DELETE FROM seen_artifacts
@@ -30,8 +31,9 @@ const SEEN: Tables = Tables {
 };
 
 const CONFIRMED: Tables = Tables {
-    load: "SELECT c.collection, a.artifact
-        FROM confirmed_collections c LEFT JOIN confirmed_artifacts a USING (collection)",
+    load:
+        "SELECT c.collection, json_group_array(a.artifact)
+        FROM confirmed_collections c LEFT JOIN confirmed_artifacts a USING (collection) GROUP BY c.collection",
     announce: "INSERT INTO confirmed_collections (collection, at_ms) VALUES (?, ?)
         ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms",
     shrink: "DELETE FROM confirmed_artifacts
@@ -90,11 +92,10 @@ impl State {
     async fn sets(&self, tables: &Tables) -> Result<BTreeMap<String, BTreeSet<ArtifactId>>> {
         let mut sets: BTreeMap<String, BTreeSet<ArtifactId>> = BTreeMap::new();
         for row in self.rows(tables.load, vec![]).await? {
-            let set = sets.entry(row.try_get_by_index(0)?).or_default();
-            if let Some(artifact) = row.try_get_by_index::<Option<String>>(1)? {
-                // A kind that this version does not know cannot be asked about either.
-                set.extend(artifact.parse::<ArtifactId>());
-            }
+            let named: Vec<Option<String>> = serde_json::from_str(&row.try_get_by_index::<String>(1)?)?;
+            // A kind that this version does not know cannot be asked about either.
+            let known = named.into_iter().flatten().filter_map(|artifact| artifact.parse().ok());
+            sets.insert(row.try_get_by_index(0)?, known.collect());
         }
         Ok(sets)
     }

@@ -3,6 +3,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use chrono::{NaiveDate, NaiveDateTime};
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::*;
@@ -29,6 +30,50 @@ fn id(name: &str) -> ArtifactId {
 
 fn ids(names: &[&str]) -> BTreeSet<ArtifactId> {
     names.iter().map(|name| id(name)).collect()
+}
+
+async fn scans<P: DeserializeOwned>(state: &State) -> BTreeMap<ScanKey, P> {
+    let mut scans = BTreeMap::new();
+    state.scans(|key, payload| assert!(scans.insert(key, payload).is_none())).await.unwrap();
+    scans
+}
+
+async fn bases<P: DeserializeOwned>(state: &State) -> BTreeMap<(String, ArtifactId), P> {
+    let mut bases = BTreeMap::new();
+    state
+        .bases(|collection, id, payload| assert!(bases.insert((collection, id), payload).is_none()))
+        .await
+        .unwrap();
+    bases
+}
+
+#[tokio::test]
+async fn many_rows_come_and_go_in_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = open(&dir).await;
+    for count in [200, 401] {
+        let name = |n: usize| format!("{n:03}");
+        let key = |n: usize| ScanKey { collection: "c".into(), kind: Kind::Skill, path: name(n) };
+        let all: BTreeMap<_, _> = (0..count).map(|n| (key(n), Some(n))).collect();
+        state.save_scans(&all).await.unwrap();
+        assert_eq!(
+            scans::<usize>(&state).await.into_values().collect::<Vec<_>>(),
+            (0..count).collect::<Vec<_>>()
+        );
+        let all: BTreeMap<_, _> = (0..count).map(|n| (("c".to_owned(), id(&name(n))), Some(n))).collect();
+        state.save_bases(&all).await.unwrap();
+        assert_eq!(
+            bases::<usize>(&state).await.into_values().collect::<Vec<_>>(),
+            (0..count).collect::<Vec<_>>()
+        );
+        assert_eq!(state.base("c", &id("007")).await.unwrap(), Some(7));
+        assert_eq!(state.base::<usize>("c", &id("none")).await.unwrap(), None);
+        // Every other one goes, the others change.
+        let half: BTreeMap<_, _> = (0..count).map(|n| (key(n), (n % 2 == 0).then_some(n + 1))).collect();
+        state.save_scans(&half).await.unwrap();
+        let left: Vec<usize> = (0..count).step_by(2).map(|n| n + 1).collect();
+        assert_eq!(scans::<usize>(&state).await.into_values().collect::<Vec<_>>(), left);
+    }
 }
 
 #[tokio::test]
@@ -63,14 +108,8 @@ async fn everything_is_there_again_after_closing() {
     state.save_value("k", Some(&vec![1, 2])).await.unwrap();
 
     let state = reopen(&dir, state).await;
-    assert_eq!(
-        state.scans().await.unwrap(),
-        BTreeMap::from([(scan("a"), meta.clone()), (scan("b"), meta.clone())])
-    );
-    assert_eq!(
-        state.bases().await.unwrap(),
-        BTreeMap::from([(base("a"), meta.clone()), (base("b:c"), meta.clone())])
-    );
+    assert_eq!(scans(&state).await, BTreeMap::from([(scan("a"), meta.clone()), (scan("b"), meta.clone())]));
+    assert_eq!(bases(&state).await, BTreeMap::from([(base("a"), meta.clone()), (base("b:c"), meta.clone())]));
     assert_eq!(
         state.seen().await.unwrap(),
         BTreeMap::from([("default".to_owned(), ids(&["a", "b"])), ("empty".to_owned(), ids(&[]))])
@@ -90,8 +129,8 @@ async fn everything_is_there_again_after_closing() {
     state.save_value("k", None::<&u8>).await.unwrap();
 
     let state = reopen(&dir, state).await;
-    assert_eq!(state.scans().await.unwrap(), BTreeMap::from([(scan("b"), other.clone())]));
-    assert_eq!(state.bases().await.unwrap(), BTreeMap::from([(base("b:c"), other)]));
+    assert_eq!(scans(&state).await, BTreeMap::from([(scan("b"), other.clone())]));
+    assert_eq!(bases(&state).await, BTreeMap::from([(base("b:c"), other)]));
     assert_eq!(state.seen().await.unwrap(), BTreeMap::from([("default".to_owned(), ids(&["b", "c"]))]));
     assert_eq!(state.confirmed().await.unwrap(), BTreeMap::new());
     assert_eq!(state.value::<u8>("k").await.unwrap(), None);
@@ -103,8 +142,8 @@ async fn a_payload_of_another_shape_counts_as_not_there() {
     let state = open(&dir).await;
     let key = ("default".to_owned(), id("a"));
     state.save_bases(&BTreeMap::from([(key.clone(), Some("text"))])).await.unwrap();
-    assert_eq!(state.bases::<Metadata>().await.unwrap(), BTreeMap::new());
-    assert_eq!(state.bases::<String>().await.unwrap(), BTreeMap::from([(key, "text".to_owned())]));
+    assert_eq!(bases::<Metadata>(&state).await, BTreeMap::new());
+    assert_eq!(bases::<String>(&state).await, BTreeMap::from([(key, "text".to_owned())]));
 }
 
 #[tokio::test]
@@ -158,7 +197,7 @@ async fn a_damaged_file_is_moved_aside_with_its_bytes_and_a_new_one_made() {
                 .starts_with("state.db.damaged-20261121T120000Z")
         );
         assert_eq!(fs::read(&aside.path).unwrap(), damaged);
-        assert_eq!(opened.state.bases::<String>().await.unwrap(), BTreeMap::new());
+        assert_eq!(bases::<String>(&opened.state).await, BTreeMap::new());
         opened.state.close().await.unwrap();
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "two were moved aside, under two names");

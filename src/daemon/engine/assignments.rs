@@ -85,8 +85,8 @@ impl Engine {
         for id in ids.iter().filter(|id| !waiting.contains(*id)) {
             match home(desired, id) {
                 Some((directory, artifact)) => {
-                    let tags = &artifact.entry.metadata.tags;
-                    let digest = tags::digest(tags);
+                    let tags = artifact.entry.unpack().metadata.tags;
+                    let digest = tags::digest(&tags);
                     if agreed.insert(id.clone(), digest) != Some(digest) {
                         self.unsaved
                             .tags
@@ -118,10 +118,10 @@ impl Engine {
         let Some(cache) = &mut self.cache else { return Ok(()) };
         let actual = cache.load(&scope).await.map_err(|error| self.give_up_cache(error))?;
         let Scope::Artifacts(waiting) = scope else { return Ok(()) };
-        let mut by_directory: BTreeMap<String, BTreeMap<&ArtifactId, &[String]>> = BTreeMap::new();
+        let mut by_directory: BTreeMap<String, BTreeMap<&ArtifactId, Vec<String>>> = BTreeMap::new();
         for id in &waiting {
             if let Some((directory, artifact)) = home(&scanned.desired, id) {
-                let in_file = artifact.entry.metadata.tags.as_slice();
+                let in_file = artifact.entry.unpack().metadata.tags;
                 by_directory.entry(directory.to_owned()).or_default().insert(id, in_file);
             }
         }
@@ -166,7 +166,7 @@ impl Engine {
     fn write_tags(
         &mut self,
         directory: &str,
-        in_file: &BTreeMap<&ArtifactId, &[String]>,
+        in_file: &BTreeMap<&ArtifactId, Vec<String>>,
         edits: &SectionEdits,
     ) -> Result<(), WriteError<PatchError>> {
         let now = Utc::now().naive_utc();
@@ -174,11 +174,11 @@ impl Engine {
         write::rewrite(
             &self.paths.root.join(manifest_of(directory)),
             &mut |text| {
-                let in_place =
-                    manifest::parse(text.as_bytes().into(), None).map_err(|_| PatchError::Moved)?;
+                let in_place = manifest::parse(text.as_bytes(), None).map_err(|_| PatchError::Moved)?;
                 let is_moved = in_place.manifest.entries.iter().any(|entry| {
-                    edits.artifact_tags.contains_key(&entry.id)
-                        && in_file.get(&entry.id) != Some(&entry.metadata.tags.as_slice())
+                    let id = entry.id();
+                    edits.artifact_tags.contains_key(&id)
+                        && in_file.get(&id) != Some(&entry.unpack().metadata.tags)
                 });
                 if is_moved {
                     return Err(PatchError::Moved);

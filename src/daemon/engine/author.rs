@@ -168,19 +168,21 @@ impl Engine {
         }
         for collection in names {
             let manifest = self.manifest_text(&collection)?;
-            let parsed = manifest::parse(manifest.as_bytes().into(), None).map_err(|problem| {
+            let parsed = manifest::parse(manifest.as_bytes(), None).map_err(|problem| {
                 conflict(format!("collections/{collection}/collection.toml: {problem}"))
             })?;
             // Of two entries of one id the later one counts.
-            let Some(entry) = parsed.manifest.entries.iter().rfind(|entry| entry.id == *id) else { continue };
-            let file = match author::read(&self.collection_dir(&collection), &entry.path, id.kind) {
+            let Some(entry) = parsed.manifest.entries.iter().rfind(|entry| entry.id() == *id) else {
+                continue;
+            };
+            let file = match author::read(&self.collection_dir(&collection), entry.path(), id.kind) {
                 Ok(file) => Some(file),
                 Err(AuthorError::Io { .. }) if id.kind.has_frontmatter() => {
                     return Err(conflict(format!("the entry file of {id} cannot be read")));
                 }
                 Err(_) => None,
             };
-            return Ok(Current { collection, entry: Arc::clone(entry), manifest, file });
+            return Ok(Current { collection, entry: Arc::new(entry.unpack()), manifest, file });
         }
         Err(unknown(id))
     }
@@ -343,7 +345,7 @@ impl Engine {
         let added = edit::add_entry(&manifest, &new, Utc::now().naive_utc())
             .map_err(|error| conflict(error.to_string()))?;
         // SkillMeat refuses a collection with an entry it cannot read.
-        manifest::parse(added.as_bytes().into(), None).map_err(|problem| conflict(problem.to_string()))?;
+        manifest::parse(added.as_bytes(), None).map_err(|problem| conflict(problem.to_string()))?;
         let root = self.collection_dir(&collection);
         let step = Step::Create {
             path: path.clone(),
@@ -391,12 +393,12 @@ impl Engine {
         let path = current.entry.path.clone();
         let files = Identity::of(&root, &path);
         // What other entries use too is not this artifact's to remove.
-        let parsed = manifest::parse(current.manifest.as_bytes().into(), None);
+        let parsed = manifest::parse(current.manifest.as_bytes(), None);
         let place = |path: &str| manifest::artifact_path(path).ok();
         let shared = parsed.is_ok_and(|parsed| {
             let own = place(&path);
-            let mut others = parsed.manifest.entries.iter().filter(|entry| entry.id != *id);
-            others.any(|entry| match (place(&entry.path), &own) {
+            let mut others = parsed.manifest.entries.iter().filter(|entry| entry.id() != *id);
+            others.any(|entry| match (place(entry.path()), &own) {
                 (Some(other), Some(own)) => inside(&other, own) || inside(own, &other),
                 _ => false,
             })
@@ -456,8 +458,9 @@ impl Engine {
         let root = self.collection_dir(&intent.collection);
         let manifest = self.manifest_path(&intent.collection);
         let text = std::fs::read_to_string(&manifest).unwrap_or_default();
-        let parsed = manifest::parse(text.as_bytes().into(), None);
-        let has_entry = parsed.is_ok_and(|parsed| parsed.manifest.entries.iter().any(|entry| entry.id == id));
+        let parsed = manifest::parse(text.as_bytes(), None);
+        let has_entry =
+            parsed.is_ok_and(|parsed| parsed.manifest.entries.iter().any(|entry| entry.id() == id));
         match &intent.step {
             Step::Edit { entry_file, after, fields } => {
                 let bytes = std::fs::read(root.join(entry_file)).unwrap_or_default();
@@ -500,13 +503,13 @@ fn set(text: &str, id: &ArtifactId, edits: &[FieldEdit]) -> Result<String, EditE
 }
 
 fn says_the_same(text: &str, entry: &Entry) -> bool {
-    manifest::parse(text.as_bytes().into(), None).is_ok_and(|parsed| {
+    manifest::parse(text.as_bytes(), None).is_ok_and(|parsed| {
         parsed
             .manifest
             .entries
             .iter()
-            .rfind(|other| other.id == entry.id)
-            .is_some_and(|other| **other == *entry)
+            .rfind(|other| other.id() == entry.id)
+            .is_some_and(|other| other.unpack() == *entry)
     })
 }
 

@@ -13,27 +13,37 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::Utc;
+use sha2::{Digest, Sha256};
 
 use super::{Bases, Engine, Findings};
 use crate::daemon::board;
 use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::edit::{self, EditError, EntryEdit};
 use crate::domain::follow;
-use crate::domain::frontmatter::Extracted;
-use crate::domain::model::{ArtifactId, Desired, Metadata, Problem};
-use crate::fs::artifact::Frontmatter;
+use crate::domain::model::{Desired, Metadata, Problem};
 use crate::fs::scan::{Scanned, SeenFrontmatter};
 use crate::fs::write::{self, Outcome, WriteError};
 use crate::state::{State, StateError};
 
+/// The digest of what an artifact's frontmatter said: which is enough to see whether it still does.
+pub(super) type Base = [u8; 16];
+
+fn base_of(metadata: &Metadata) -> Base {
+    let mut base = [0; 16];
+    // What a `Metadata` is written as can always be written, and is the same for the same values.
+    let text = serde_json::to_vec(metadata).unwrap_or_default();
+    base.copy_from_slice(&Sha256::digest(text)[..16]);
+    base
+}
+
 /// The bases that an earlier run saved.
 pub(super) async fn load(state: &State) -> Result<Bases, StateError> {
-    let saved: BTreeMap<(String, ArtifactId), Metadata> = state.bases().await?;
-    let base = |metadata| {
-        let extracted = Extracted { metadata, problems: Vec::new(), sound: true };
-        Arc::new(Frontmatter { file: String::new(), extracted })
+    let mut bases = Bases::new();
+    let take = |collection, id, metadata: Metadata| {
+        bases.entry(collection).or_default().insert(id, base_of(&metadata));
     };
-    Ok(saved.into_iter().map(|(key, metadata)| (key, base(metadata))).collect())
+    state.bases(take).await?;
+    Ok(bases)
 }
 
 /// What following led to.
@@ -57,15 +67,27 @@ impl Engine {
         for seen in &scanned.frontmatter {
             // Frontmatter that is not sound is a problem, not an edit; of an empty file it is a base at most.
             let extracted = &seen.frontmatter.extracted;
-            let known = self.bases.contains_key(&(seen.collection.clone(), seen.id.clone()));
-            let first_empty = !known && !extracted.sound && extracted.problems.is_empty();
-            if (extracted.sound || first_empty) && !self.is_base(seen) {
+            let known = self.bases.get(&seen.collection).and_then(|bases| bases.get(&seen.id));
+            let first_empty = known.is_none() && !extracted.sound && extracted.problems.is_empty();
+            if (extracted.sound || first_empty) && known != Some(&base_of(&extracted.metadata)) {
                 changed.entry(&seen.collection).or_default().push(seen);
             }
         }
         let mut rewritten = BTreeMap::new();
         for (collection, seen) in changed {
-            match self.carry(collection, &seen, &mut followed.replaced) {
+            let edits = match self.edits(&seen).await {
+                Ok(edits) => edits,
+                Err(error) => {
+                    // Without its base an edit is not told from a first sight.
+                    let why =
+                        format!("what frontmatter said before cannot be read: {}", board::chain(&error));
+                    followed.held_up = Some(why.clone());
+                    findings.problems.push(Problem::new(manifest_of(collection), why));
+                    followed.complete = false;
+                    continue;
+                }
+            };
+            match self.carry(collection, &edits, &mut followed.replaced) {
                 Ok(true) => {
                     let manifest = Dirt::Parts { manifest: true, paths: BTreeSet::new() };
                     rewritten.insert(collection.to_owned(), manifest);
@@ -84,54 +106,58 @@ impl Engine {
                 }
             }
             for seen in seen {
+                let base = base_of(&seen.frontmatter.extracted.metadata);
+                self.bases.entry(seen.collection.clone()).or_default().insert(seen.id.clone(), base);
                 let key = (seen.collection.clone(), seen.id.clone());
-                self.bases.insert(key.clone(), Arc::clone(&seen.frontmatter));
-                self.unsaved.bases.insert(key);
+                self.unsaved.bases.insert(key, Arc::clone(&seen.frontmatter));
             }
         }
         followed.rewritten = (!rewritten.is_empty()).then_some(ScanScope::Collections(rewritten));
         followed
     }
 
-    fn is_base(&mut self, seen: &SeenFrontmatter) -> bool {
-        match self.bases.get_mut(&(seen.collection.clone(), seen.id.clone())) {
-            Some(base) if Arc::ptr_eq(base, &seen.frontmatter) => true,
-            Some(base) if base.extracted.metadata == seen.frontmatter.extracted.metadata => {
-                *base = Arc::clone(&seen.frontmatter); // one copy in memory, and the quick way next time
-                true
-            }
-            _ => false,
+    /// What the artifact's frontmatter said when it was last followed; `None` at first sight.
+    async fn base(&self, seen: &SeenFrontmatter) -> Result<Option<Metadata>, StateError> {
+        if self.bases.get(&seen.collection).is_none_or(|bases| !bases.contains_key(&seen.id)) {
+            return Ok(None);
+        }
+        match self.unsaved.bases.get(&(seen.collection.clone(), seen.id.clone())) {
+            Some(unsaved) => Ok(Some(unsaved.extracted.metadata.clone())),
+            None => self.state.base(&seen.collection, &seen.id).await,
         }
     }
 
-    /// Edit the entries of a manifest as their frontmatter asks; whether the file was written.
+    /// What changed frontmatter asks of the entries.
+    async fn edits(&self, seen: &[&SeenFrontmatter]) -> Result<Vec<EntryEdit>, StateError> {
+        let mut edits = Vec::new();
+        if !self.config.metadata.follow_frontmatter {
+            return Ok(edits);
+        }
+        for seen in seen {
+            let base = self.base(seen).await?.map(|base| follow::as_entry(&base));
+            let now = follow::as_entry(&seen.frontmatter.extracted.metadata);
+            let fields = follow::follow(base.as_ref(), &now);
+            if !fields.is_empty() {
+                edits.push(EntryEdit { id: seen.id.clone(), fields });
+            }
+        }
+        Ok(edits)
+    }
+
+    /// Edit the entries of a manifest; whether the file was written.
     fn carry(
         &mut self,
         collection: &str,
-        seen: &[&SeenFrontmatter],
+        edits: &[EntryEdit],
         replaced: &mut Vec<(String, Vec<u8>)>,
     ) -> Result<bool, WriteError<EditError>> {
-        if !self.config.metadata.follow_frontmatter {
-            return Ok(false);
-        }
-        let edits: Vec<EntryEdit> = seen
-            .iter()
-            .map(|seen| {
-                let base = self.bases.get(&(seen.collection.clone(), seen.id.clone()));
-                let base = base.map(|base| follow::as_entry(&base.extracted.metadata));
-                let now = follow::as_entry(&seen.frontmatter.extracted.metadata);
-                let fields = follow::follow(base.as_ref(), &now);
-                EntryEdit { id: seen.id.clone(), fields }
-            })
-            .filter(|edit| !edit.fields.is_empty())
-            .collect();
         if edits.is_empty() {
             return Ok(false);
         }
         let now = Utc::now().naive_utc();
         let outcome = write::rewrite(
             &self.paths.root.join(manifest_of(collection)),
-            &mut |text| edit::edit(text, &edits, now),
+            &mut |text| edit::edit(text, edits, now),
             &mut |previous| replaced.push((collection.to_owned(), previous.to_vec())),
         );
         match outcome {

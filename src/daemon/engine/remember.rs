@@ -6,7 +6,7 @@
 //! sight, so nobody is answered before they are down.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
 
@@ -17,6 +17,7 @@ use crate::domain::plan::Decision;
 use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
 use crate::domain::telling::{Standing, Tell};
+use crate::fs::artifact::Frontmatter;
 use crate::fs::stat_cache::{CacheKey, CachedArtifact};
 use crate::state::{ScanKey, StateError, TagChanges};
 
@@ -44,7 +45,7 @@ impl StateTrouble {
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
     /// Frontmatter that was followed.
-    pub(super) bases: BTreeSet<(String, ArtifactId)>,
+    pub(super) bases: BTreeMap<(String, ArtifactId), Arc<Frontmatter>>,
     /// Tags that both sides agree on, with their digest.
     pub(super) tags: TagChanges,
     /// Directories whose entries are not the ones that were last written down.
@@ -104,9 +105,12 @@ impl Engine {
         if bases.is_empty() {
             return;
         }
-        let base = |key| self.bases.get(&key).map(|base| (key, Some(&base.extracted.metadata)));
-        let changes: BTreeMap<_, _> = bases.into_iter().filter_map(base).collect();
+        let changes: BTreeMap<_, _> =
+            bases.iter().map(|(key, base)| (key.clone(), Some(&base.extracted.metadata))).collect();
         let outcome = self.state.save_bases(&changes).await;
+        if outcome.is_err() {
+            self.unsaved.bases = bases; // their texts are nowhere else; tried again the next time
+        }
         self.state_trouble.note(outcome);
     }
 

@@ -127,7 +127,8 @@ impl Round {
         if self.wishes.values().any(|wish| matches!(wish, Refresh::Metadata { tags, .. } if !tags.is_empty()))
         {
             for (id, artifact) in desired.collections.values().flat_map(|collection| &collection.artifacts) {
-                let slugs = tags::rows(&artifact.entry.metadata.tags).into_iter().map(|tag| tag.slug);
+                let slugs =
+                    tags::rows(&artifact.entry.unpack().metadata.tags).into_iter().map(|tag| tag.slug);
                 self.noted.slugs.entry(id.clone()).or_default().extend(slugs);
             }
         }

@@ -219,7 +219,7 @@ async fn staleness_is_by_collection_and_stamps_end_it() {
     let now = noon() + TimeDelta::minutes(5);
     let plan = Plan { verified, ..Plan::default() };
     let mut plans = vec![Plan::default(), plan];
-    let applied = cache.sync(&scope, now, |_| plans.pop().unwrap_or_default()).await.unwrap();
+    let applied = cache.sync(&scope, now, |_, _| plans.pop().unwrap_or_default()).await.unwrap();
     assert_eq!((applied.rows, applied.verified, applied.transactions), (0, 1, 1));
     let mut expected = before;
     let synced = expected.get_mut("default").unwrap().get_mut("synced_at").unwrap();

@@ -188,7 +188,9 @@ async fn a_large_plan_goes_out_in_bounded_transactions() {
     let plan = first_plan(&names, &["t"]);
     let rows = plan.rows();
     let applied = apply(&mut cache, plan).await;
-    assert_eq!((applied.rows, applied.transactions, applied.replans), (rows, rows.div_ceil(BATCH), 0));
+    assert_eq!((applied.rows, applied.replans), (rows, 0));
+    let transactions = (1..=rows).filter(|n| is_whole(*n)).count() + usize::from(!is_whole(rows));
+    assert_eq!(applied.transactions, transactions);
     let peer = home.peer();
     for table in ["artifacts", "collection_artifacts", "artifact_tags"] {
         assert_eq!(number(&peer, &format!("SELECT COUNT(*) FROM {table}")), 10_000);
@@ -206,20 +208,21 @@ async fn an_error_in_one_transaction_leaves_the_earlier_ones_and_nothing_of_itse
     let home = Home::guest().await;
     home.peer()
         .execute_batch(
-            "CREATE TRIGGER boom BEFORE INSERT ON collection_artifacts WHEN NEW.description = 'n0700'
+            "CREATE TRIGGER boom BEFORE INSERT ON collection_artifacts WHEN NEW.description = 'n1700'
              BEGIN SELECT RAISE(ABORT, 'boom'); END",
         )
         .unwrap();
-    let names: Vec<String> = (0..1_000).map(|n| format!("n{n:04}")).collect();
+    let names: Vec<String> = (0..3_000).map(|n| format!("n{n:04}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut cache = home.cache().await;
     let plan = first_plan(&names, &[]);
-    let error = cache.sync(&Scope::All, noon(), |_| plan.clone()).await.unwrap_err();
+    let error = cache.sync(&Scope::All, noon(), |_, _| plan.clone()).await.unwrap_err();
     assert!(matches!(error, DbError::Sql(_)) && !error.is_transient(), "{error:?}");
-    // Sentinel, collection and 1,000 artifacts come first; of the 1,702 before the bad one whole transactions are there.
-    let there = i64::try_from((1_002 + 700) / BATCH * BATCH - 1_002).unwrap();
+    // Sentinel, collection and 3,000 artifacts come first; of the 4,702 before the bad one whole transactions are there.
+    let written = (0..=3_002 + 1_700).rev().find(|n| is_whole(*n)).unwrap();
+    let there = i64::try_from(written - 3_002).unwrap();
     let peer = home.peer();
-    assert_eq!(number(&peer, "SELECT COUNT(*) FROM artifacts"), 1_000);
+    assert_eq!(number(&peer, "SELECT COUNT(*) FROM artifacts"), 3_000);
     assert_eq!(number(&peer, "SELECT COUNT(*) FROM collection_artifacts"), there);
     // No lock is left, and the connection goes on.
     peer.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").unwrap();
@@ -231,18 +234,18 @@ async fn a_full_disk_is_told_apart_and_the_connection_is_given_up() {
     let home = Home::guest().await;
     let mut cache = home.cache().await;
     let pages = number(&home.peer(), "SELECT page_count FROM pragma_page_count");
-    let limit = format!("PRAGMA max_page_count = {}", pages + 40);
+    let limit = format!("PRAGMA max_page_count = {}", pages + 140);
     cache.connection().unwrap().db().execute_unprepared(&limit).await.unwrap();
     let names: Vec<String> = (0..2_000).map(|n| format!("n{n:04}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let plan = first_plan(&names, &[]);
-    let error = cache.sync(&Scope::All, noon(), |_| plan.clone()).await.unwrap_err();
+    let error = cache.sync(&Scope::All, noon(), |_, _| plan.clone()).await.unwrap_err();
     assert!(matches!(error, DbError::Full) && error.is_transient(), "{error:?}");
     assert!(cache.replaced());
     let peer = home.peer();
     peer.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").unwrap();
     let written = number(&peer, "SELECT COUNT(*) FROM artifacts") + 2;
-    assert_eq!(written % i64::try_from(BATCH).unwrap(), 0, "a transaction is whole or not there");
+    assert!(is_whole(usize::try_from(written).unwrap()), "a transaction is whole or not there: {written}");
     // With room again, a fresh connection finishes the work.
     assert_eq!(apply(&mut home.cache().await, plan).await.replans, 0);
     assert_eq!(number(&peer, "SELECT COUNT(*) FROM collection_artifacts"), 2_000);

@@ -121,13 +121,21 @@ pub(crate) fn first_plan(names: &[&str], tags: &[&str]) -> Plan {
 
 /// Applies one plan once, and then nothing.
 pub(crate) async fn apply(cache: &mut Cache, plan: Plan) -> Applied {
-    cache.sync(&crate::domain::rows::Scope::All, noon(), |_| plan.clone()).await.unwrap()
+    cache.sync(&crate::domain::rows::Scope::All, noon(), |_, _| plan.clone()).await.unwrap()
 }
 
 pub(crate) fn texts(peer: &Connection, sql: &str) -> Vec<String> {
     let mut statement = peer.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();
     rows.map(|text| text.unwrap().unwrap_or_else(|| "NULL".to_owned())).collect()
+}
+
+/// Whether so many rows are a number of whole transactions: the first is small, because somebody might be there, and the
+/// others large, because nobody is.
+pub(crate) fn is_whole(rows: usize) -> bool {
+    let small = sync::COMPANY_BATCH;
+    let large = if cfg!(target_os = "linux") { BATCH } else { small };
+    rows == 0 || (rows >= small && (rows - small).is_multiple_of(large))
 }
 
 pub(crate) fn number(peer: &Connection, sql: &str) -> i64 {

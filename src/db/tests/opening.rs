@@ -161,7 +161,7 @@ async fn every_call_can_be_spawned() {
     let (db, dir) = (home.db(), home.path().to_owned());
     let calls = async move {
         let mut cache = Cache::open(&db, &dir).await?.usable()?;
-        cache.sync(&Scope::All, noon(), |_| first_plan(&["a"], &[])).await?;
+        cache.sync(&Scope::All, noon(), |_, _| first_plan(&["a"], &[])).await?;
         cache.load(&Scope::All).await?;
         let changed = cache.changed().await?;
         cache.close().await?;

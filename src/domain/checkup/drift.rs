@@ -79,7 +79,7 @@ pub fn drift(desired: &Desired, actual: &Actual, accepts: impl Fn(&ArtifactId) -
                 continue;
             }
             Some(found) => {
-                let want = Row::new(&artifact.entry, artifact.fingerprint.as_deref());
+                let want = Row::new(&artifact.entry.unpack(), artifact.fingerprint.as_deref());
                 let mut columns = columns(&want, &found.row);
                 if !found.synced {
                     columns.push("synced_at");
@@ -183,7 +183,7 @@ fn tags_agree(artifact: &Artifact, id: &ArtifactId, actual: &Actual) -> bool {
         .flatten()
         .filter_map(|tag_id| actual.tags.iter().find(|tag| tag.id == *tag_id))
         .collect();
-    let wanted = tags::rows(&artifact.entry.metadata.tags);
+    let wanted = tags::rows(&artifact.entry.unpack().metadata.tags);
     let stands_for =
         |row: &crate::domain::rows::DbTag, tag: &tags::FileTag| row.slug == tag.slug || row.name == tag.name;
     wanted.iter().all(|tag| assigned.iter().any(|row| stands_for(row, tag)))

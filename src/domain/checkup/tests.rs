@@ -13,6 +13,7 @@ use super::service::{Sandbox, Service, Unit};
 use super::system::{Private, Socket, Space, State, StateDatabase};
 use super::watches::{Told, Watches};
 use super::*;
+use crate::domain::compact::PackedEntry;
 use crate::domain::model::{self, ArtifactId, Desired, Doubt, Entry, Kind, Metadata, Origin, Problem};
 use crate::domain::owned::{DbSide, FileSide, GroupValue, Groups, TagValue};
 use crate::domain::plan;
@@ -454,12 +455,12 @@ fn artifact(name: &str, description: &str, tags: &[&str]) -> model::Artifact {
         resolved_version: None,
         metadata,
     };
-    model::Artifact { entry: Arc::new(entry), fingerprint: None }
+    model::Artifact { entry: Arc::new(PackedEntry::new(&entry)), fingerprint: None }
 }
 
 fn files_of(collections: &[(&str, &[model::Artifact])]) -> Desired {
     let collections = collections.iter().map(|(name, artifacts)| {
-        let artifacts = artifacts.iter().map(|a| (a.entry.id.clone(), a.clone())).collect();
+        let artifacts = artifacts.iter().map(|a| (a.entry.id(), a.clone())).collect();
         ((*name).to_owned(), model::Collection { artifacts, ..model::Collection::default() })
     });
     Desired { active: "work".into(), collections: collections.collect() }
@@ -622,7 +623,7 @@ proptest! {
                 let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
                 let artifact = artifact(["n", "m", "o", "p"][*name], description, &tags);
                 let collection = desired.collections.get_mut(["play", "rest", "work"][*directory]).unwrap();
-                collection.artifacts.insert(artifact.entry.id.clone(), artifact);
+                collection.artifacts.insert(artifact.entry.id(), artifact);
             }
             desired
         };

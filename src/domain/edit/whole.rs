@@ -234,8 +234,9 @@ mod tests {
             assert_eq!(removed, stamped(&format!("{empty}{text}")));
             let again = add_entry(&removed, &skill("new"), now()).unwrap();
             assert_eq!(again, added, "the empty list goes when there is an entry");
-            let parsed = manifest::parse(added.into_bytes().into(), None).unwrap();
+            let parsed = manifest::parse(added.as_bytes(), None).unwrap();
             let entry = parsed.manifest.entries.last().unwrap();
+            let entry = entry.unpack();
             assert_eq!((&entry.id, &entry.metadata), (&skill("new").id, &skill("new").metadata));
             assert_eq!(parsed.manifest.problems, []);
         }

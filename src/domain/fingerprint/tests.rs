@@ -32,9 +32,9 @@ fn check(
     total_size: u64,
 ) {
     let expected = Fingerprint {
-        lock_content_hash: lock.into(),
-        artifact_fingerprint: artifact.into(),
-        structure_hash: structure.into(),
+        lock_content_hash: Sha256Hex::parse(lock).unwrap(),
+        artifact_fingerprint: Sha256Hex::parse(artifact).unwrap(),
+        structure_hash: Sha256Hex::parse(structure).unwrap(),
         file_count,
         total_size,
     };

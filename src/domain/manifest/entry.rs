@@ -8,6 +8,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::place::Notes;
 use super::{refusals, value};
+use crate::domain::compact::PackedEntry;
 use crate::domain::model::{ArtifactId, Entry, Kind, Metadata, Origin};
 
 /// The values of SkillMeat's `Tool` enum (`skillmeat.core.enums.Tool`); its loader drops every other name.
@@ -37,7 +38,7 @@ const ORIGIN_SOURCES: [&str; 3] = ["github", "gitlab", "bitbucket"];
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Read(Arc<Entry>),
+    Read(Arc<PackedEntry>),
     /// It has an id, and a field that could not be taken.
     Unreadable(ArtifactId),
     Unnamed,
@@ -59,7 +60,7 @@ pub(super) fn read(element: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Out
         return Outcome::Unreadable(id);
     }
     match fields(&id, table, at, notes) {
-        Ok(entry) => Outcome::Read(Arc::new(entry)),
+        Ok(entry) => Outcome::Read(Arc::new(PackedEntry::new(&entry))),
         Err(Unreadable) => Outcome::Unreadable(id),
     }
 }

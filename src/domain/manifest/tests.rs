@@ -3,6 +3,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::compact::PackedEntry;
+use crate::domain::model::ArtifactId;
 use crate::domain::model::{Entry, Group, Kind, Origin, TagDefinition};
 
 const HEAD: &str = r#"[collection]
@@ -13,7 +15,7 @@ updated = "2026-01-01T01:00:00.000001"
 "#;
 
 fn read(text: &str) -> Manifest {
-    let parsed = parse(text.as_bytes().into(), None).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
+    let parsed = parse(text.as_bytes(), None).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
     Arc::unwrap_or_clone(parsed.manifest)
 }
 
@@ -98,7 +100,7 @@ members = [
         name: "default".into(),
         updated: Some("2026-01-01T01:00:00.000001".into()),
         entries: vec![
-            Arc::new(Entry {
+            Arc::new(PackedEntry::new(&Entry {
                 id: id("pdf tools"),
                 path: "skills/pdf tools".into(),
                 origin: Origin::Github,
@@ -115,8 +117,8 @@ members = [
                     tags: vec!["pdf".into(), "ünï".into()],
                     tools: vec!["Bash".into(), "Read".into(), "Bash".into()],
                 },
-            }),
-            Arc::new(Entry {
+            })),
+            Arc::new(PackedEntry::new(&Entry {
                 id: ArtifactId::new(Kind::Command, "m"),
                 path: "commands/m.md".into(),
                 origin: Origin::Marketplace,
@@ -125,7 +127,7 @@ members = [
                 resolved_sha: None,
                 resolved_version: None,
                 metadata: crate::domain::model::Metadata::default(),
-            }),
+            })),
         ],
         groups: vec![Group {
             name: "WG".into(),
@@ -169,7 +171,7 @@ fn inline_lists_are_read_like_the_others() {
 
 #[test]
 fn older_tags_are_merged_and_only_then_doubles_go() {
-    let tags = |lines: &str| artifact(lines).entries[0].metadata.tags.clone();
+    let tags = |lines: &str| artifact(lines).entries[0].unpack().metadata.tags.clone();
     assert_eq!(tags("tags = [\"x\", \"x\"]"), ["x", "x"]);
     assert_eq!(tags("tags = [\"x\", \"x\"]\n[artifacts.metadata]\ntags = []"), ["x", "x"]);
     assert_eq!(tags("tags = [\"x\", \"x\"]\n[artifacts.metadata]\ntags = [\"y\", \"x\"]"), ["x", "y"]);
@@ -195,8 +197,8 @@ fn a_bad_entry_is_held_and_the_rest_is_read() {
         let manifest = read(&text.replace("path = 7", "path = [7]"));
         assert_eq!(manifest.unreadable, BTreeSet::from([id("bad")]), "{bad}");
         assert_eq!(
-            manifest.entries.iter().map(|entry| &entry.id).collect::<Vec<_>>(),
-            [&id("good")],
+            manifest.entries.iter().map(|entry| entry.id()).collect::<Vec<_>>(),
+            [id("good")],
             "{bad}"
         );
         assert_eq!(manifest.groups.len(), 1, "{bad}");
@@ -241,7 +243,7 @@ fn a_name_that_leads_elsewhere_is_held() {
 #[test]
 fn scalars_of_the_wrong_type_are_read_as_written() {
     let manifest = artifact("[artifacts.metadata]\nversion = 1.10\ntitle = 2026-01-01\ndescription = true");
-    let metadata = &manifest.entries[0].metadata;
+    let metadata = manifest.entries[0].unpack().metadata;
     assert_eq!(metadata.version.as_deref(), Some("1.10"));
     assert_eq!(metadata.title.as_deref(), Some("2026-01-01"));
     assert_eq!(metadata.description.as_deref(), Some("true"));
@@ -268,7 +270,7 @@ fn what_skillmeat_refuses_is_told_and_mirrored() {
     ] {
         let manifest = artifact(lines);
         assert_eq!(manifest.entries.len(), 1, "{lines}");
-        assert_eq!(manifest.entries[0].origin_source, None, "{lines}");
+        assert_eq!(manifest.entries[0].unpack().origin_source, None, "{lines}");
         let refused =
             manifest.problems.iter().filter(|p| p.message.starts_with("SkillMeat will refuse")).count();
         assert_eq!(refused, 1, "{lines}: {:?}", told(&manifest));
@@ -335,11 +337,11 @@ fn only_text_that_is_no_manifest_is_an_error() {
         (b"[collection]\n\0\n", (Some(2), Some(2))),
         (b"[collection]\nname = \"\xc3\xbc\" x\n", (Some(2), Some(12))),
     ] {
-        let problem = parse(bytes.into(), None).map(|_| ()).unwrap_err();
+        let problem = parse(bytes, None).map(|_| ()).unwrap_err();
         assert_eq!((problem.line, problem.column), place, "{problem}");
     }
     let long = vec![b'#'; MAX_BYTES + 1];
-    assert!(parse(long.into(), None).is_err());
+    assert!(parse(&long, None).is_err());
 }
 
 /// Each of these made some TOML reader take minutes or all memory. What counts is the processor's time of this thread,
@@ -362,7 +364,7 @@ fn hostile_text_costs_bounded_time() {
         format!("{HEAD}{}", "[[artifacts]]\nx = \"\"\"\n".repeat(5_000)),
     ] {
         let start = processor_seconds();
-        let outcome = parse(text.as_bytes().into(), None);
+        let outcome = parse(text.as_bytes(), None);
         assert!(
             outcome.is_err()
                 || outcome.is_ok_and(|parsed| parsed.manifest.problems.len() <= MAX_PROBLEMS + 1)
@@ -416,14 +418,14 @@ fn what_did_not_change_is_not_parsed_again() {
         entry("new"),
         entry("b")
     );
-    let first = parse(before.as_bytes().into(), None).unwrap();
-    let second = parse(after.as_bytes().into(), Some(&first)).unwrap();
-    let names: Vec<_> = second.manifest.entries.iter().map(|entry| entry.id.name.as_str()).collect();
+    let first = parse(before.as_bytes(), None).unwrap();
+    let second = parse(after.as_bytes(), Some(&first)).unwrap();
+    let names: Vec<_> = second.manifest.entries.iter().map(|entry| entry.key().1).collect();
     assert_eq!(names, ["c", "a", "new", "b"]);
     for (old, new) in [(0, 1), (1, 3), (2, 0)] {
         assert!(Arc::ptr_eq(&first.manifest.entries[old], &second.manifest.entries[new]), "{old} -> {new}");
     }
-    let third = parse(after.as_bytes().into(), Some(&second)).unwrap();
+    let third = parse(after.as_bytes(), Some(&second)).unwrap();
     assert!(Arc::ptr_eq(&second.manifest, &third.manifest), "the same text is the same manifest");
 }
 
@@ -511,7 +513,7 @@ proptest! {
         let mut previous = None;
         for (at, removed, added) in std::iter::once((0, 0, Vec::new())).chain(edits) {
             text = edited(&text, at, removed, &added);
-            let incremental = parse(text.as_bytes().into(), previous.as_ref());
+            let incremental = parse(text.as_bytes(), previous.as_ref());
             let whole = check(text.as_bytes()).and_then(parse_whole);
             prop_assert_eq!(incremental.as_ref().map(|parsed| parsed.manifest.as_ref()), whole.as_ref(), "{}", text);
             if let Ok(whole) = whole {
@@ -532,6 +534,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse(bytes.into(), None);
+        let _ = parse(&bytes, None);
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::compact::PackedEntry;
 use crate::domain::model::{Collection, Doubt, Entry, Kind, Metadata, Origin};
 use crate::domain::removal::HaltReason;
 use crate::domain::rows::{DbArtifact, DbCollection, DbRow};
@@ -18,7 +19,7 @@ fn artifact(name: &str, tags: &[&str]) -> Artifact {
         ..Metadata::default()
     };
     Artifact {
-        entry: Arc::new(Entry {
+        entry: Arc::new(PackedEntry::new(&Entry {
             id: id(name),
             path: format!("skills/{name}"),
             origin: Origin::Local,
@@ -27,14 +28,20 @@ fn artifact(name: &str, tags: &[&str]) -> Artifact {
             resolved_sha: None,
             resolved_version: None,
             metadata,
-        }),
+        })),
         fingerprint: None,
     }
 }
 
+fn edit(artifact: &mut Artifact, change: impl FnOnce(&mut Metadata)) {
+    let mut entry = artifact.entry.unpack();
+    change(&mut entry.metadata);
+    artifact.entry = Arc::new(PackedEntry::new(&entry));
+}
+
 fn collection(artifacts: impl IntoIterator<Item = Artifact>) -> Collection {
     Collection {
-        artifacts: artifacts.into_iter().map(|a| (a.entry.id.clone(), a)).collect(),
+        artifacts: artifacts.into_iter().map(|a| (a.entry.id(), a)).collect(),
         ..Collection::default()
     }
 }
@@ -245,7 +252,7 @@ fn tags_that_were_changed_in_the_file_or_in_one_table_alone_wait_for_nothing() {
 #[test]
 fn the_active_collection_wins_an_id_that_two_directories_name() {
     let mut mine = artifact("a", &[]);
-    Arc::make_mut(&mut mine.entry).metadata.description = Some("active".into());
+    edit(&mut mine, |metadata| metadata.description = Some("active".into()));
     let mut desired = desired([("alpha", collection([artifact("a", &[])])), ("work", collection([mine]))]);
     desired.active = "work".into();
     let decision = plan(&desired, &Actual::default(), &Scope::All, &Memory::default());
@@ -336,7 +343,7 @@ fn a_mass_removal_halts_and_the_rest_goes_on() {
     let full = desired([("default", collection(names.iter().map(|n| artifact(n, &[]))))]);
     let before = settle(&full, &Actual::default(), &Memory::default());
     let mut changed = artifact("s29", &[]);
-    Arc::make_mut(&mut changed.entry).metadata.author = Some("new".into());
+    edit(&mut changed, |metadata| metadata.author = Some("new".into()));
     let less = desired([("default", collection([changed]))]);
     let memory = Memory { due: names.iter().map(|n| id(n)).collect(), ..Memory::default() };
     let decision = plan(&less, &before, &Scope::All, &memory);

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::SeenFrontmatter;
+use crate::domain::compact::PackedEntry;
 use crate::domain::dirty::Dirt;
 use crate::domain::manifest::{self, MAX_BYTES, Parsed, artifact_path};
-use crate::domain::model::{Artifact, ArtifactId, Collection, Doubt, Entry, Kind, Manifest, Problem};
+use crate::domain::model::{Artifact, ArtifactId, Collection, Doubt, Kind, Manifest, Problem};
 use crate::fs::open::{Stamp, read_below, stat_below};
-use crate::fs::stat_cache::{CacheKey, CachedArtifact, Known, is_settled};
+use crate::fs::stat_cache::{CacheKey, CachedArtifact, Known, Told, is_settled};
 
 /// The name of a manifest.
 pub(super) const MANIFEST: &str = "collection.toml";
@@ -30,8 +31,6 @@ pub(super) struct Remembered {
     /// Why the manifest is in doubt, or what is wrong in it.
     problems: Vec<Problem>,
     pub(super) slots: BTreeMap<ArtifactId, Slot>,
-    /// Which artifacts lie at a path.
-    by_path: BTreeMap<String, Vec<ArtifactId>>,
     /// Slots that have problems.
     troubled: BTreeSet<ArtifactId>,
     spare: Spare,
@@ -40,10 +39,8 @@ pub(super) struct Remembered {
 /// One artifact.
 #[derive(Debug)]
 pub(super) struct Slot {
-    entry: Arc<Entry>,
-    /// `None` when the entry's path may not be followed.
-    pub(super) path: Option<String>,
-    pub(super) known: Option<Known>,
+    entry: Arc<PackedEntry>,
+    pub(super) known: Option<Box<Known>>,
 }
 
 /// What looking at a manifest led to.
@@ -103,34 +100,40 @@ impl Remembered {
         })?;
         self.stamp = is_settled(stamp.changed, now).then_some(stamp);
         let doubt = if bytes.is_empty() { Doubt::Empty } else { Doubt::Unreadable };
-        manifest::parse(bytes.into(), self.parsed.as_ref()).map_err(|problem| (doubt, problem))
+        manifest::parse(&bytes, self.parsed.as_ref()).map_err(|problem| (doubt, problem))
     }
 
     /// Take over the entries of a manifest that was read anew.
     fn follow(&mut self, manifest: &Manifest, change: &mut Change) {
         let mut before = std::mem::take(&mut self.slots);
-        for entry in &manifest.entries {
-            // Of two entries with one id the later one counts, as in SkillMeat.
-            let old = self.slots.remove(&entry.id).or_else(|| before.remove(&entry.id));
+        // Of two entries with one id the later one counts, as in SkillMeat.
+        let named: BTreeMap<ArtifactId, &Arc<PackedEntry>> =
+            manifest.entries.iter().map(|entry| (entry.id(), entry)).collect();
+        let mut slots = Vec::with_capacity(named.len());
+        for (id, entry) in named {
+            let old = before.remove(&id);
             let same = old.as_ref().is_some_and(|old| old.entry == *entry);
             if !same {
-                change.ids.insert(entry.id.clone());
+                change.ids.insert(id.clone());
             }
+            let entry = Arc::clone(entry);
             let slot = match old {
-                Some(old) if same || old.entry.path == entry.path => Slot { entry: Arc::clone(entry), ..old },
+                Some(old) if same || old.entry.path() == entry.path() => Slot { entry, ..old },
                 _ => {
-                    let path = artifact_path(&entry.path).ok();
-                    let known = path.clone().and_then(|path| self.spare.remove(&(path, entry.id.kind)));
-                    change.look.insert(entry.id.clone());
-                    Slot { entry: Arc::clone(entry), path, known }
+                    change.look.insert(id.clone());
+                    let path = artifact_path(entry.path()).ok();
+                    let known = path.and_then(|path| self.spare.remove(&(path, id.kind)));
+                    Slot { entry, known: known.filter(|known| !known.is_told()).map(Box::new) }
                 }
             };
-            self.slots.insert(entry.id.clone(), slot);
+            slots.push((id, slot));
         }
+        // From a sorted list, which fills the map's nodes.
+        self.slots = slots.into_iter().collect();
         // An entry that comes back soon (`add --force`) finds its reading again.
         for (id, slot) in before {
-            if let (Some(path), Some(known)) = (slot.path, slot.known) {
-                self.spare.insert((path, id.kind), known);
+            if let (Some(path), Some(known)) = (slot.path(), slot.known) {
+                self.spare.insert((path, id.kind), *known);
             }
             change.ids.insert(id);
         }
@@ -140,27 +143,31 @@ impl Remembered {
         let is_troubled = |slot: &Slot| slot.known.as_ref().is_some_and(|known| !known.problems.is_empty());
         self.troubled =
             self.slots.iter().filter(|(_, slot)| is_troubled(slot)).map(|(id, _)| id.clone()).collect();
-        self.by_path.clear();
-        for (id, slot) in &self.slots {
-            if let Some(path) = &slot.path {
-                self.by_path.entry(path.clone()).or_default().push(id.clone());
-            }
-        }
     }
 
     /// The artifacts that a scope names: those at, above or below its paths.
     pub(super) fn named_by(&self, dirt: &Dirt) -> BTreeSet<ArtifactId> {
         let Dirt::Parts { paths, .. } = dirt else { return self.slots.keys().cloned().collect() };
         let mut named = BTreeSet::new();
-        for path in paths.iter().filter_map(|path| artifact_path(path).ok()) {
+        let paths: Vec<String> = paths.iter().filter_map(|path| artifact_path(path).ok()).collect();
+        if paths.is_empty() {
+            return named;
+        }
+        // Made when it is needed: it costs a millisecond, and would take up as much as the entries.
+        let mut by_path: BTreeMap<String, Vec<&ArtifactId>> = BTreeMap::new();
+        for (id, slot) in &self.slots {
+            if let Some(path) = slot.path() {
+                by_path.entry(path).or_default().push(id);
+            }
+        }
+        for path in paths {
             let above = path.match_indices('/').map(|(end, _)| &path[..end]);
             for exact in above.chain([path.as_str()]) {
-                named.extend(self.by_path.get(exact).into_iter().flatten().cloned());
+                named.extend(by_path.get(exact).into_iter().flatten().copied().cloned());
             }
             let prefix = format!("{path}/");
-            let below =
-                self.by_path.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-            named.extend(below.flat_map(|(_, ids)| ids).cloned());
+            let below = by_path.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+            named.extend(below.flat_map(|(_, ids)| ids).copied().cloned());
         }
         named
     }
@@ -169,7 +176,7 @@ impl Remembered {
     pub(super) fn set_known(&mut self, id: &ArtifactId, known: Known) {
         let troubled = !known.problems.is_empty();
         if let Some(slot) = self.slots.get_mut(id) {
-            slot.known = Some(known.or_as_before(slot.known.as_ref()));
+            slot.known = Some(Box::new(known.or_as_before(slot.known.as_deref())));
             if troubled {
                 self.troubled.insert(id.clone());
             } else {
@@ -219,7 +226,7 @@ impl Remembered {
         }
         for id in &self.troubled {
             let Some(slot) = self.slots.get(id) else { continue };
-            let (Some(path), Some(known)) = (&slot.path, &slot.known) else { continue };
+            let (Some(path), Some(known)) = (slot.path(), &slot.known) else { continue };
             for problem in &known.problems {
                 let separator = if problem.path.is_empty() { "" } else { "/" };
                 let place = format!("collections/{name}/{path}{separator}{}", problem.path);
@@ -242,7 +249,7 @@ impl Remembered {
 
     /// Name every row that was kept for this collection, whose directory is gone.
     pub(super) fn release(&mut self, name: &str, gone: &mut Vec<CacheKey>) {
-        let slots = self.slots.iter().filter_map(|(id, slot)| Some((slot.path.clone()?, id.kind)));
+        let slots = self.slots.iter().filter_map(|(id, slot)| Some((slot.path()?, id.kind)));
         let spare = self.spare.drain().map(|(place, _)| place);
         let key = |(path, kind)| CacheKey { collection: name.to_owned(), path, kind };
         gone.extend(slots.chain(spare).map(key));
@@ -260,24 +267,28 @@ impl Remembered {
         rows: &mut Vec<CachedArtifact>,
         gone: &mut Vec<CacheKey>,
     ) {
-        for slot in self.slots.values_mut() {
-            let (Some(path), Some(known)) = (&slot.path, &mut slot.known) else { continue };
-            let key =
-                || CacheKey { collection: name.to_owned(), path: path.clone(), kind: slot.entry.id.kind };
-            rows.extend(known.take_unsaved(key));
+        for (id, slot) in &mut self.slots {
+            let Some(path) = slot.path() else { continue };
+            let Some(known) = &mut slot.known else { continue };
+            rows.extend(known.take_unsaved(|| CacheKey { collection: name.to_owned(), path, kind: id.kind }));
         }
         // While the manifest is in doubt, what it does not claim may be claimed again.
-        if self.doubt.is_none() && self.parsed.is_some() {
-            let claimed = |path: &str, kind| {
-                self.by_path.get(path).is_some_and(|ids| ids.iter().any(|id| id.kind == kind))
-            };
-            let unclaimed = self.spare.drain().filter(|((path, kind), _)| !claimed(path, *kind));
+        if self.doubt.is_none() && self.parsed.is_some() && !self.spare.is_empty() {
+            let claimed: BTreeSet<(String, Kind)> =
+                self.slots.iter().filter_map(|(id, slot)| Some((slot.path()?, id.kind))).collect();
+            let unclaimed = self.spare.drain().filter(|(place, _)| !claimed.contains(place));
             gone.extend(unclaimed.map(|((path, kind), _)| CacheKey {
                 collection: name.to_owned(),
                 path,
                 kind,
             }));
+            self.spare.shrink_to_fit();
         }
+    }
+
+    /// What the entry files say was acted on: what is written down as well need not be remembered.
+    pub(super) fn told(&mut self) {
+        self.slots.values_mut().filter_map(|slot| slot.known.as_mut()).for_each(|known| known.told());
     }
 
     /// Tell what is known of the entry files of these artifacts, or of all.
@@ -288,13 +299,14 @@ impl Remembered {
         into: &mut Vec<SeenFrontmatter>,
     ) {
         let mut tell = |(id, slot): (&ArtifactId, &Slot)| {
-            if let (Some(path), Some(Known { frontmatter: Some(frontmatter), .. })) =
-                (&slot.path, &slot.known)
+            if let Some(Told::Whole(frontmatter)) =
+                slot.known.as_ref().and_then(|known| known.frontmatter.as_ref())
+                && let Some(path) = slot.path()
             {
                 into.push(SeenFrontmatter {
                     collection: name.to_owned(),
                     id: id.clone(),
-                    artifact: path.clone(),
+                    artifact: path,
                     frontmatter: Arc::clone(frontmatter),
                 });
             }
@@ -307,6 +319,11 @@ impl Remembered {
 }
 
 impl Slot {
+    /// Where its files are below the collection; `None` when the entry's path may not be followed.
+    pub(super) fn path(&self) -> Option<String> {
+        artifact_path(self.entry.path()).ok()
+    }
+
     fn artifact(&self) -> Artifact {
         let fingerprint = self.known.as_ref().and_then(|known| known.fingerprint.clone());
         Artifact { entry: Arc::clone(&self.entry), fingerprint }

@@ -73,7 +73,7 @@ impl Home {
 
 fn hash(scanned: &Scanned, name: &str) -> Option<String> {
     let artifact = scanned.desired.collections["default"].artifacts.get(&id(name))?;
-    artifact.fingerprint.as_ref().map(|fingerprint| fingerprint.artifact_fingerprint.clone())
+    artifact.fingerprint.as_ref().map(|fingerprint| fingerprint.artifact_fingerprint.to_string())
 }
 
 fn told(scanned: &Scanned) -> Vec<String> {
@@ -90,7 +90,7 @@ fn assert_told(scanned: &Scanned, beginning: &str) {
 }
 
 #[test]
-fn a_scan_gives_entries_fingerprints_frontmatter_and_the_text() {
+fn a_scan_gives_entries_fingerprints_and_frontmatter() {
     let mut home = Home::new(&format!("{}{}", skill("a"), entry("command", "go", "commands/go.md")));
     home.write("skills/a/SKILL.md", "# one\n");
     home.write("commands/go.md", "---\ndescription: goes\n---\n");
@@ -107,7 +107,6 @@ fn a_scan_gives_entries_fingerprints_frontmatter_and_the_text() {
     let seen = scanned.frontmatter.iter().find(|seen| seen.id == command).unwrap();
     assert_eq!(seen.frontmatter.extracted.metadata.description.as_deref(), Some("goes"));
     assert_eq!((seen.artifact.as_str(), seen.frontmatter.file.as_str()), ("commands/go.md", ""));
-    assert_eq!(scanned.manifests["default"].text.as_ref(), fs::read(home.path("collection.toml")).unwrap());
     assert_eq!((scanned.stats.artifacts, scanned.stats.read), (2, 2));
     assert_eq!(scanned.touched, Scope::All);
 }
@@ -151,6 +150,46 @@ fn nothing_is_read_twice_and_everything_that_changed_is() {
         // An empty directory is no file.
         assert_eq!(hashes.insert(hash(&scanned, "a")), index != 4, "edit {index}");
     }
+}
+
+#[test]
+fn frontmatter_is_remembered_until_it_is_acted_on_and_written_down() {
+    let mut home = Home::new(&skill("a"));
+    home.write("skills/a/SKILL.md", "---\ndescription: one\n---\n");
+    let description = |scanned: &Scanned| -> Vec<Option<String>> {
+        scanned
+            .frontmatter
+            .iter()
+            .map(|seen| seen.frontmatter.extracted.metadata.description.clone())
+            .collect()
+    };
+    let one = [Some("one".to_owned())];
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while home.scan_all().stats.read > 0 {
+        assert!(std::time::Instant::now() < deadline, "the reading does not settle");
+    }
+    assert_eq!(description(&home.scan_all()), one);
+    let (rows, _) = home.scanner.take_dirty();
+    assert_eq!(rows.len(), 1);
+    // Written down, and not acted on.
+    assert_eq!(description(&home.scan_all()), one);
+    home.scanner.confirm();
+    let _ = home.scanner.take_dirty();
+    // The manifest touches the artifact, the file is as it was.
+    home.write("collection.toml", &format!("{HEAD}{}", skill("a").replace("local", "github")));
+    let scanned = home.scan_all();
+    assert_eq!((scanned.touched, scanned.stats.read), (Scope::Artifacts([id("a")].into()), 0));
+    assert_eq!(description(&home.scan_all()), []);
+    // News are told, and so is everything about an artifact that has another name now.
+    home.write("skills/a/SKILL.md", "---\ndescription: two\n---\n");
+    assert_eq!(description(&home.scan_all()), [Some("two".to_owned())]);
+    home.settle();
+    let _ = home.scanner.take_dirty();
+    home.write(
+        "collection.toml",
+        &format!("{HEAD}{}", skill("a").replacen("name = \"a\"", "name = \"b\"", 1)),
+    );
+    assert_eq!(description(&home.scan_all()), [Some("two".to_owned())]);
 }
 
 #[test]

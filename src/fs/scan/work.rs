@@ -25,7 +25,7 @@ pub(super) struct Workers {
 /// One artifact to look at.
 struct Job<'a> {
     id: &'a ArtifactId,
-    path: &'a str,
+    path: String,
     kind: Kind,
     known: Option<&'a Known>,
 }
@@ -45,7 +45,7 @@ impl Workers {
             .iter()
             .filter_map(|id| {
                 let slot = remembered.slots.get(id)?;
-                Some(Job { id, path: slot.path.as_deref()?, kind: id.kind, known: slot.known.as_ref() })
+                Some(Job { id, path: slot.path()?, kind: id.kind, known: slot.known.as_deref() })
             })
             .collect();
         let progress = &*self.progress;
@@ -85,10 +85,10 @@ fn run(
         progress.fetch_add(1, Ordering::Relaxed);
         let proof = job.known.and_then(Known::proof);
         let same = proof.is_some_and(|(listing, signature)| {
-            listing.signature_now(directory, job.path) == Some(*signature)
+            listing.signature_now(directory, &job.path) == Some(*signature)
         });
         if !same {
-            let reading = reader.read(directory, job.path, job.kind);
+            let reading = reader.read(directory, &job.path, job.kind);
             read.push((job.id.clone(), Known::new(reading, now)));
         }
     }

@@ -92,8 +92,7 @@ fn the_new_text_takes_the_place_of_the_old() {
     fs::set_permissions(&place.path, fs::Permissions::from_mode(0o640)).unwrap();
     let mut history = Vec::new();
     let outcome = rewrite(&place.path, &mut add_ours, &mut |text| history.push(text.to_owned())).unwrap();
-    let (before, after) = (hash(OLD.as_bytes()), hash(NEW.as_bytes()));
-    assert_eq!(outcome, Outcome::Written { before, after, rounds: 1 });
+    assert_eq!(outcome, Outcome::Written { rounds: 1 });
     assert_eq!(place.text(), NEW);
     assert_eq!(history, [OLD.as_bytes()]);
     assert_eq!(fs::metadata(&place.path).unwrap().mode() & 0o7777, 0o640);

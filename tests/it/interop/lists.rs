@@ -63,7 +63,7 @@ fn what_we_write_skillmeat_reads_and_what_it_writes_we_read() {
         assert_eq!((groups(&own), tags(&own)), ours, "SkillMeat reads\n{text}");
         let rewritten = fs::read(root.join(format!("{number:04}/collection.toml"))).expect("a manifest");
         let text = String::from_utf8(rewritten).expect("UTF-8");
-        let read = manifest::parse(text.as_bytes().into(), None).expect("a manifest").manifest;
+        let read = manifest::parse(text.as_bytes(), None).expect("a manifest").manifest;
         assert!(!read.groups_incomplete && !read.tag_definitions_incomplete, "{text}");
         let mut found = Vec::from_iter(read.groups.iter().map(|group| (group.position, &group.name)));
         found.sort_by_key(|(position, _)| *position);

@@ -365,7 +365,7 @@ fn what_is_written_reads_back() {
     let mut value = group(i64::MAX, &["skill:a\"b"]);
     value.description = odd.into();
     let text = edit_sections(HEAD, &groups(&[(odd, value.clone())]), now()).unwrap();
-    let read = manifest::parse(text.as_bytes().into(), None).unwrap().manifest;
+    let read = manifest::parse(text.as_bytes(), None).unwrap().manifest;
     assert_eq!((read.groups[0].name.as_str(), read.groups[0].description.as_str()), (odd, odd));
     assert_eq!((read.groups[0].position, &read.groups[0].members), (i64::MAX, &value.members));
 }

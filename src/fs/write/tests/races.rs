@@ -30,8 +30,7 @@ fn an_update_between_reading_and_exchanging_is_taken_up() {
         let outcome = place.rewrite_at(step).unwrap();
         let before = format!("{OLD}theirs = {times}\n");
         assert_eq!(place.text(), format!("{before}ours = 1\n"));
-        let after = hash(format!("{before}ours = 1\n").as_bytes());
-        assert_eq!(outcome, Outcome::Written { before: hash(before.as_bytes()), after, rounds: times + 1 });
+        assert_eq!(outcome, Outcome::Written { rounds: times + 1 });
         place.assert_tidy();
     }
 }
