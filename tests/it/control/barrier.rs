@@ -279,7 +279,7 @@ fn what_cannot_be_waited_for_is_refused() {
         (r#"{"since": "yesterday"}"#, 422, "EPOCH:REVISION"),
         (r#"{"colection": "default"}"#, 422, "colection"),
         (r#"{"timeout_ms": -1}"#, 422, "-1"),
-        ("[", 422, "EOF"),
+        ("[", 422, "a JSON object"),
     ] {
         let answer = wire.post("/v1/sync", body);
         assert_eq!(answer.status, status, "{body}: {}", answer.json());
