@@ -101,7 +101,7 @@ pub(super) fn show_durations(list: &BTreeMap<String, Duration>) -> String {
     pairs.join(", ")
 }
 
-/// [`duration`], of a flag that is no setting.
+/// `duration`, of a flag that is no setting.
 ///
 /// # Errors
 /// When it is none, or not in `range`; the text is the end of a sentence.

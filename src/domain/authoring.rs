@@ -1,6 +1,6 @@
 //! What may be written about an artifact, and what stands for the state it was written on.
 //!
-//! What this module does not do: write. [`crate::domain::edit`] and [`crate::domain::frontmatter::splice`] make the
+//! What this module does not do: write. [`crate::domain::edit`] and [`crate::domain::frontmatter::edit`] make the
 //! texts.
 
 use serde::{Deserialize, Deserializer, Serialize};

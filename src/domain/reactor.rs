@@ -8,7 +8,7 @@
 //! * A start, a lost event, a rebuilt watcher and the slow safety timer each dirty everything.
 //! * A failed reconcile puts its scope back and waits, longer each time.
 //! * A foreign commit in the cache leads to a comparison even when no file changed.
-//! * Whoever asks is answered by a reconcile that began when all events of before the ask had come ([`barrier`]).
+//! * Whoever asks is answered by a reconcile that began when all events of before the ask had come (`barrier`).
 //!
 //! What this module does not do: perform effects, or know what time it is. `tests` drives it with no runtime at all.
 
