@@ -110,7 +110,11 @@ fn name_of(pid: u32) -> String {
     let base = |word: &String| {
         Path::new(word).file_name().map_or_else(|| word.clone(), |name| name.to_string_lossy().into_owned())
     };
-    let Some(program) = words.first().map(base) else { return "another process".to_owned() };
+    let Some(program) = words.first().map(base) else {
+        // It has just been started, or it is a thread of the kernel.
+        return fs::read_to_string(format!("/proc/{pid}/comm"))
+            .map_or_else(|_| "another process".to_owned(), |name| name.trim_end().to_owned());
+    };
     if !program.starts_with("python") {
         return program;
     }

@@ -1,6 +1,7 @@
 //! Setting a database aside, and who keeps it from being done.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use chrono::NaiveDate;
@@ -25,9 +26,14 @@ fn make(path: &std::path::Path) -> Connection {
 struct Keeper(Child);
 
 impl Keeper {
+    /// It has answered once: a process that has just been started has no command line yet.
     fn of(path: &std::path::Path) -> Self {
-        let mut command = Command::new("sleep");
-        Self(command.arg("600").stdin(fs::File::open(path).unwrap()).stdout(Stdio::null()).spawn().unwrap())
+        let mut command = Command::new("cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::open(path).unwrap());
+        let mut child = command.spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        Self(child)
     }
 }
 
@@ -85,7 +91,7 @@ fn who_has_it_open_is_named_and_keeps_it_where_it_is() {
     let keeper = Keeper::of(&path);
     let found = holders(&path);
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].pid, found[0].name.as_str(), found[0].current), (keeper.0.id(), "sleep", true));
+    assert_eq!((found[0].pid, found[0].name.as_str(), found[0].current), (keeper.0.id(), "cat", true));
     assert!(matches!(set_aside(&path, now()), Err(AsideError::Held(held)) if held == found));
     assert!(path.exists());
 
