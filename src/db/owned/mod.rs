@@ -58,8 +58,8 @@ pub struct Owned {
     pub mapping: Mapping,
     /// Every row of `collections`.
     pub collections: BTreeMap<String, DbCollection>,
-    /// DB collections that stand for no directory and have groups.
-    pub with_groups: BTreeSet<String>,
+    /// How many groups the DB collections have that stand for no directory; none is left out.
+    pub unmapped_groups: BTreeMap<String, usize>,
     /// The colours that people have put on their palette, by their hex text; they belong to no collection. `None` where the
     /// database has no place for them.
     pub colors: Option<Colors>,

@@ -275,13 +275,13 @@ async fn values_that_are_no_groups_make_their_collection_one_that_cannot_be_told
 #[tokio::test]
 async fn collections_without_a_directory_are_told_when_they_have_groups() {
     let (home, mut cache) = filled().await;
-    assert!(load(&mut cache, &[]).await.with_groups.is_empty());
+    assert!(load(&mut cache, &[]).await.unmapped_groups.is_empty());
     home.peer()
         .execute_batch(&format!(
             "INSERT INTO groups (id, collection_id, name, created_at, updated_at) VALUES ('g', '6f', 'G', '{NOW}', '{NOW}')"
         ))
         .unwrap();
-    assert_eq!(load(&mut cache, &[]).await.with_groups, BTreeSet::from(["6f".to_owned()]));
+    assert_eq!(load(&mut cache, &[]).await.unmapped_groups, BTreeMap::from([("6f".to_owned(), 1)]));
 }
 
 #[tokio::test]

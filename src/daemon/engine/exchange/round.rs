@@ -17,6 +17,7 @@ use crate::db::{Cache, Colors, DbError, Edits, Owned};
 use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::edit;
 use crate::domain::manifest;
+use crate::domain::mapping::Unmapped;
 use crate::domain::merge::{self, Conflict, GROUPS, Merged, TAG_DEFINITIONS};
 use crate::domain::model::Problem;
 use crate::domain::owned::{DbSide, FileSide, Groups, SectionEdits};
@@ -315,11 +316,14 @@ struct Written {
     held_up: Option<String>,
 }
 
-/// DB collections whose groups have no file to go to.
+/// DB collections that no directory belongs to. SkillMeat makes `default` in every database; without a directory and
+/// without groups it is worth no word.
 fn database_only(owned: &Owned) -> Vec<DatabaseOnly> {
-    let named = |id: &String| {
+    let told = |(id, why): (&String, &Unmapped)| {
+        let groups = owned.unmapped_groups.get(id).copied().unwrap_or(0);
         let name = owned.collections.get(id).map(|row| row.name.clone()).unwrap_or_default();
-        DatabaseOnly { id: id.clone(), name }
+        let only = DatabaseOnly { id: id.clone(), name, reason: why.to_string(), groups };
+        (groups > 0 || id != DEFAULT_COLLECTION).then_some(only)
     };
-    owned.with_groups.iter().map(named).collect()
+    owned.mapping.unmapped.iter().filter_map(told).collect()
 }
