@@ -16,7 +16,7 @@ use chrono::Utc;
 use super::board::{self, Findings, Writes};
 use crate::config::Config;
 use crate::control::protocol::Database;
-use crate::db::{Cache, DbError};
+use crate::db::{Cache, DbError, Hold, Listener};
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::{ArtifactId, Desired, Problem};
 use crate::domain::plan::{self, Decision};
@@ -85,6 +85,8 @@ pub struct Engine {
     /// Manifests written.
     writes: Writes,
     state_trouble: StateTrouble,
+    /// Who is told of each write transaction in the cache.
+    listener: Listener,
 }
 
 /// By collection directory and artifact.
@@ -167,7 +169,15 @@ impl Engine {
             authored: false,
             exchange,
             writes: Writes::default(),
+            listener: Listener::default(),
         })
+    }
+
+    /// Tell of each write transaction in the cache.
+    #[must_use]
+    pub fn telling_holds(mut self, listener: impl Fn(Hold) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
+        self
     }
 
     /// Have other programs run by this runtime's threads. They inherit the restrictions of the thread that starts them.
