@@ -38,7 +38,7 @@ fn holds(scene: &Scene) -> Holds {
             (Some("count"), _) => hold.0 = value.parse().expect("a number"),
             (Some("sum"), _) => hold.1 = value.parse().expect("a number"),
             (_, Some(bound)) => {
-                hold.2.push((bound.parse().unwrap_or(f64::INFINITY), value.parse().expect("a number")))
+                hold.2.push((bound.parse().unwrap_or(f64::INFINITY), value.parse().expect("a number")));
             }
             _ => {}
         }
