@@ -183,6 +183,30 @@ async fn both_sides_at_once_make_a_conflict_that_a_person_decides() {
 }
 
 #[tokio::test]
+async fn what_gives_way_is_kept_before_it_is_overwritten() {
+    let mut scene = Scene::new(&["a"]).await;
+    scene.look(&ScanScope::All).await;
+    let web = Web::at(&scene);
+    web.make_group("default", "G", &["skill:a"]);
+    scene.settle().await;
+    // Nothing can be written while the lock cannot be taken.
+    let lock = scene.paths.collections.join("default/.collection.toml.skillmeat-lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    web.run("UPDATE groups SET icon = 'web'");
+    scene.replace("icon = \"layers\"", "icon = \"mine\"");
+    scene.look(&ScanScope::All).await;
+    assert!(scene.text().contains("icon = \"mine\""), "{}", scene.text());
+    let kept = scene.engine.state.conflicts::<serde_json::Value>().await.unwrap();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    fs::remove_dir(&lock).unwrap();
+    let findings = scene.look(&ScanScope::All).await;
+    assert!(scene.text().contains("icon = \"web\""), "{}", scene.text());
+    assert_eq!(findings.conflicts, 1, "the same one");
+    assert_eq!(scene.engine.state.conflicts::<serde_json::Value>().await.unwrap(), kept);
+}
+
+#[tokio::test]
 async fn a_deleted_database_comes_back_complete() {
     let mut scene = Scene::new(&["a", "b"]).await;
     scene.look(&ScanScope::All).await;
