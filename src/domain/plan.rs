@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::compact::PackedRow;
 use super::halves::Halves;
 use super::mapping;
-use super::model::{Artifact, ArtifactId, Desired, Entry, Problem, Row};
+use super::model::{Artifact, ArtifactId, Desired, Problem, Row};
 use super::removal::{self, Halt, Memory};
 use super::rows::{Actual, DEFAULT_COLLECTION, DbTag, Scope};
 use super::tags;
@@ -99,7 +100,7 @@ pub struct Upsert {
     /// The artifact; its uuid is looked up after `new_artifacts` are in.
     pub artifact: ArtifactId,
     /// What the row shall say.
-    pub row: Row,
+    pub row: PackedRow,
 }
 
 /// A `collection_artifacts` row that says what the files say.
@@ -193,14 +194,15 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         }
         let assigned = actual.artifact_tags.get(*id);
         let names = assigned.into_iter().flatten().filter_map(|tag_id| by_id.get(tag_id.as_str()));
+        let row = Row::new(&entry, artifact.fingerprint.as_deref());
         let names: Vec<&String> = names.map(|row| &row.name).collect();
-        let changed = tags_changed(&entry, actual, memory, &names);
+        let changed = tags_changed(id, &row.tags, actual, memory, &names);
         if let Changed::Half(digest) = changed {
             halves.insert((*id).clone(), digest);
         }
         let is_left = memory.left_halves.get(*id) == halves.get(*id);
         let is_held = changed == Changed::Both || halves.contains_key(*id) && !is_left;
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, &entry, artifact, is_held);
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, id, row, is_held);
         if changed == Changed::Both {
             tags_waiting.insert((*id).clone());
         }
@@ -242,7 +244,8 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
             Some(row) if row != DEFAULT_COLLECTION => {
                 for (id, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
                     let is_held = held.contains(id);
-                    upsert(&mut plan, actual, row, &artifact.entry.unpack(), artifact, is_held);
+                    let wanted = Row::new(&artifact.entry.unpack(), artifact.fingerprint.as_deref());
+                    upsert(&mut plan, actual, row, id, wanted, is_held);
                 }
             }
             _ => {}
@@ -313,13 +316,18 @@ enum Changed {
 
 /// `assigned` are the names of the tags that `artifact_tags` names. Where both places say what the file says there is
 /// nothing to carry there.
-fn tags_changed(entry: &Entry, actual: &Actual, memory: &Memory, assigned: &[&String]) -> Changed {
-    let id = &entry.id;
+fn tags_changed(
+    id: &ArtifactId,
+    in_file: &[String],
+    actual: &Actual,
+    memory: &Memory,
+    assigned: &[&String],
+) -> Changed {
     let Some(agreed) = memory.agreed_tags.get(id) else { return Changed::No };
     let Some(current) = actual.memberships.get(DEFAULT_COLLECTION).and_then(|rows| rows.get(id)) else {
         return Changed::No;
     };
-    let (tags_json, in_file) = (&current.row.tags, &entry.metadata.tags);
+    let tags_json = current.row.unpack().tags;
     let is_plain = assigned.len() == in_file.len()
         && in_file.iter().all(|name| assigned.contains(&name))
         && tags_json == in_file;
@@ -327,11 +335,11 @@ fn tags_changed(entry: &Entry, actual: &Actual, memory: &Memory, assigned: &[&St
         return Changed::No; // most of them, and without a digest
     }
     let rows = tags::digest(assigned.iter().copied());
-    match (tags::digest(tags_json) != *agreed, rows != *agreed) {
+    match (tags::digest(&tags_json) != *agreed, rows != *agreed) {
         (true, true) if tags_json != in_file => Changed::Both,
         // A file that has changed as well says what shall stand.
         (true, false) | (false, true) if tags::digest(in_file) == *agreed => {
-            Changed::Half(tags::digest(tags_json).rotate_left(1) ^ rows)
+            Changed::Half(tags::digest(&tags_json).rotate_left(1) ^ rows)
         }
         _ => Changed::No,
     }
@@ -341,16 +349,15 @@ fn upsert(
     plan: &mut Plan,
     actual: &Actual,
     collection: &str,
-    entry: &Entry,
-    artifact: &Artifact,
+    id: &ArtifactId,
+    mut row: Row,
     tags_wait: bool,
 ) {
-    let id = &entry.id;
-    let mut row = Row::new(entry, artifact.fingerprint.as_deref());
     let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
     if tags_wait && let Some(current) = current {
-        row.tags.clone_from(&current.row.tags);
+        row.tags = current.row.unpack().tags;
     }
+    let row = PackedRow::new(&row);
     match current.filter(|current| current.sound && current.synced && current.row == row) {
         None => plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row }),
         Some(current) if current.stale => {

@@ -126,7 +126,7 @@ sys.stdin.read()";
     command.args(["-c", script]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut other = command.spawn().expect("python3, which the other tests need too");
     let mut line = [0; 7];
-    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut line).unwrap();
+    Read::read_exact(other.stdout.as_mut().unwrap(), &mut line).unwrap();
     let locker = by_lock(&fs::File::open(&path).unwrap());
     assert_eq!(locker.map(|holder| holder.pid), Some(other.id()));
     assert!(matches!(set_aside(&path, now()), Err(AsideError::Held(held)) if held[0].pid == other.id()));
