@@ -213,6 +213,7 @@ fn s26_what_the_manifest_cannot_hold() {
     let private = format!("UPDATE groups SET visibility = 'team' WHERE id = '{group}'");
     assert_eq!(web.sql().execute(&private, []).expect("a change"), 1);
     web.agree("default", "default", "a group with tags of its own");
+    web.api().change("POST", "/colors", Some(&json!({ "hex": "#abcdef", "name": "Mine" })));
     web.barrier();
     web.stop_api();
     web.lose_cache();
@@ -223,10 +224,13 @@ fn s26_what_the_manifest_cannot_hold() {
         let rows = rows.map_err(|e| e.to_string())?;
         let [row] = rows.as_slice() else { return Err(format!("{rows:?}")) };
         let tags: Value = serde_json::from_str(row["tags_json"].as_str().unwrap_or("[]")).expect("JSON");
-        if tags == json!(["critical", "team-a"]) && row["visibility"] == "team" {
+        let colors =
+            cache::rows(&connection, "SELECT hex, name FROM custom_colors").map_err(|e| e.to_string())?;
+        let is_back = colors.len() == 1 && colors[0]["hex"] == "#abcdef" && colors[0]["name"] == "Mine";
+        if tags == json!(["critical", "team-a"]) && row["visibility"] == "team" && is_back {
             Ok(())
         } else {
-            Err(format!("{row:?}"))
+            Err(format!("{row:?} {colors:?}"))
         }
     });
 }
