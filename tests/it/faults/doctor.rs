@@ -405,6 +405,23 @@ fn the_service() {
 }
 
 #[test]
+fn programs_that_never_answer_are_not_waited_for() {
+    let home = at_rest(&["pdf"]);
+    for program in ["systemctl", "loginctl", "python3-stand-in"] {
+        executable(&home.path().join("bin").join(program), "#!/bin/sh\nexec sleep 600\n");
+    }
+    let report = doctor(&home);
+    report.complains_of(&[NO_DAEMON]);
+    for (check, words) in
+        [("SkillMeat", "did not answer within 20 s"), ("service", "systemctl does not answer")]
+    {
+        let said = report.with("skip").into_iter().find(|finding| finding["check"] == check);
+        let found = said.and_then(|finding| finding["found"].as_str()).unwrap_or_default();
+        assert!(found.contains(words), "{check}: {report:?}");
+    }
+}
+
+#[test]
 fn too_few_watches() {
     let names: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
     let home = home(&names.iter().map(String::as_str).collect::<Vec<_>>());
