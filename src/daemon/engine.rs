@@ -24,9 +24,9 @@ use crate::domain::reactor::Setback;
 use crate::domain::removal::{self, Absences, Memory};
 use crate::domain::rows::Scope;
 use crate::fs::scan::{ScanError, Scanned, Scanner};
-use crate::fs::stat_cache::CachedArtifact;
+use crate::fs::stat_cache::{CacheKey, CachedArtifact};
 use crate::paths::Paths;
-use crate::state::{State, StateError};
+use crate::state::{ScanKey, State, StateError};
 
 mod assignments;
 mod author;
@@ -138,7 +138,10 @@ impl Engine {
         });
         let state = opened.state;
         let mut scanner = Scanner::new(paths.root.clone(), Vec::new());
-        state.scans(|_, row: CachedArtifact| scanner.recall(row)).await.map_err(failed)?;
+        let recall = |ScanKey { collection, kind, path }, reading| {
+            scanner.recall(CachedArtifact { key: CacheKey { collection, path, kind }, reading });
+        };
+        state.scans(recall).await.map_err(failed)?;
         let bases = follow::load(&state).await.map_err(failed)?;
         let exchange = Exchange::load(&state).await.map_err(failed)?;
         let memory = Memory {

@@ -76,12 +76,16 @@ pub(super) fn of_this_user() -> Vec<Process> {
         .collect()
 }
 
+/// How often the list of locks is read before a lock that is not in it is taken for free.
+const LOOKS: usize = 5;
+
 /// Who holds a lock of flock(2) on the file at `path`, as `name (pid n)`. The lock itself is not touched: to try it would
 /// be in the way of whoever comes at that moment.
 pub(super) fn locker_of(path: &Path) -> Option<String> {
     let inode = fs::metadata(path).ok()?.ino();
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    let pid = locks.lines().find_map(|line| locker(line, inode))?;
+    let look = || fs::read_to_string("/proc/locks").ok()?.lines().find_map(|line| locker(line, inode));
+    // The kernel hands the list out in pieces, and while others let go of theirs a line is skipped between two of them.
+    let pid = (0..LOOKS).find_map(|_| look())?;
     Some(format!("{} (pid {pid})", process(pid).name()))
 }
 

@@ -141,8 +141,8 @@ impl Scanner {
 
     /// Take in a row that [`Scanner::take_dirty`] gave to an earlier run, before the first scan.
     pub fn recall(&mut self, row: CachedArtifact) {
-        let place = (row.key.path.clone(), row.key.kind);
-        self.cached.entry(row.key.collection.clone()).or_default().insert(place, Known::from(row));
+        let CachedArtifact { key, reading } = row;
+        self.cached.entry(key.collection).or_default().insert((key.path, key.kind), Known::from(reading));
     }
 
     /// Count every artifact that is looked at in `progress`, while a scan is under way: a long one can be told from one
@@ -258,7 +258,7 @@ impl Scanner {
     pub fn take_dirty(&mut self) -> (Vec<CachedArtifact>, Vec<CacheKey>) {
         let (mut rows, mut gone) = (Vec::new(), std::mem::take(&mut self.gone));
         for (name, remembered) in &mut self.collections {
-            remembered.take_unsaved(name, &mut rows, &mut gone);
+            remembered.take_unsaved(name, self.acted_on, &mut rows, &mut gone);
             // Not before it was acted on, and not before the caller has it.
             if self.acted_on {
                 remembered.told();

@@ -32,7 +32,7 @@ pub fn is_settled(changed: i128, now: i128) -> bool {
 }
 
 /// Which artifact a row is about: one path may be listed as more than one kind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CacheKey {
     /// The collection directory's name.
     pub collection: String,
@@ -42,11 +42,18 @@ pub struct CacheKey {
     pub kind: Kind,
 }
 
-/// An artifact's reading, as a row to keep between runs. It is only ever a shortcut: without it, the files are read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A row to keep between runs. It is only ever a shortcut: without it, the files are read.
+#[derive(Debug, Clone, PartialEq)]
 pub struct CachedArtifact {
     /// Which artifact.
     pub key: CacheKey,
+    /// Its reading.
+    pub reading: CachedReading,
+}
+
+/// The serialised form of a [`Reading`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CachedReading {
     /// All names below it.
     pub listing: Listing,
     /// Of their stamps.
@@ -54,8 +61,13 @@ pub struct CachedArtifact {
     /// See [`Reading::fingerprint`].
     pub fingerprint: Option<Fingerprint>,
     /// The entry file, relative to the artifact, and what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frontmatter: Option<CachedFrontmatter>,
+    /// The artifact for which what the entry file says was acted on. It is left out here then, as it is its base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     /// What was wrong when it was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
     /// When that was, milliseconds since 1970.
     pub scanned_at: i64,
@@ -97,6 +109,8 @@ pub(super) enum Told {
     Whole(Arc<Frontmatter>),
     /// It was told, acted on and written down. The file can be read again.
     Done,
+    /// An earlier run did so for the artifact of this name.
+    DoneFor(String),
 }
 
 impl Known {
@@ -130,9 +144,16 @@ impl Known {
         Some((listing, signature))
     }
 
-    /// Whether what the entry file says is not remembered any more. An artifact that is new under its name needs it.
-    pub(super) fn is_told(&self) -> bool {
-        matches!(self.frontmatter, Some(Told::Done))
+    /// This reading for an artifact of this name that was not there before. It has to be told what its entry file says,
+    /// so a reading that does not remember it is of no use, unless it was told to just this artifact in an earlier run.
+    pub(super) fn claimed_by(mut self, name: &str) -> Option<Self> {
+        match &self.frontmatter {
+            Some(Told::Done) => return None,
+            Some(Told::DoneFor(other)) if other != name => return None,
+            Some(Told::DoneFor(_)) => self.frontmatter = Some(Told::Done),
+            Some(Told::Whole(_)) | None => {}
+        }
+        Some(self)
     }
 
     /// What the entry file says was told and acted on; once it is written down it need not be remembered.
@@ -142,23 +163,23 @@ impl Known {
         }
     }
 
-    /// The row to keep, once for each reading.
-    pub(super) fn take_unsaved(&mut self, key: impl FnOnce() -> CacheKey) -> Option<CachedArtifact> {
+    /// The row to keep, once for each reading. `told`: the artifact, if what the entry file says was acted on.
+    pub(super) fn take_unsaved(&mut self, told: Option<&str>) -> Option<CachedReading> {
         if !std::mem::take(&mut self.unsaved) {
             return None;
         }
         let (listing, signature) = self.state.clone()?;
         let frontmatter = match &self.frontmatter {
-            Some(Told::Whole(frontmatter)) => Some(CachedFrontmatter {
+            Some(Told::Whole(frontmatter)) if told.is_none() => Some(CachedFrontmatter {
                 file: frontmatter.file.clone(),
                 metadata: frontmatter.extracted.metadata.clone(),
                 problems: frontmatter.extracted.problems.clone(),
                 sound: frontmatter.extracted.sound,
             }),
-            Some(Told::Done) | None => None,
+            _ => None,
         };
-        Some(CachedArtifact {
-            key: key(),
+        Some(CachedReading {
+            told: told.filter(|_| self.frontmatter.is_some()).map(str::to_owned),
             listing,
             signature,
             fingerprint: self.fingerprint.as_deref().cloned(),
@@ -170,18 +191,18 @@ impl Known {
 }
 
 /// Only settled readings are kept, so a row that comes back is one.
-impl From<CachedArtifact> for Known {
-    fn from(row: CachedArtifact) -> Self {
+impl From<CachedReading> for Known {
+    fn from(row: CachedReading) -> Self {
+        let frontmatter = row.frontmatter.map(|kept| {
+            let extracted = Extracted { metadata: kept.metadata, problems: kept.problems, sound: kept.sound };
+            Told::Whole(Arc::new(Frontmatter { file: kept.file, extracted }))
+        });
         Self {
             state: Some((row.listing, row.signature)),
             settled: true,
             unsaved: false,
             fingerprint: row.fingerprint.map(Arc::new),
-            frontmatter: row.frontmatter.map(|kept| {
-                let extracted =
-                    Extracted { metadata: kept.metadata, problems: kept.problems, sound: kept.sound };
-                Told::Whole(Arc::new(Frontmatter { file: kept.file, extracted }))
-            }),
+            frontmatter: frontmatter.or(row.told.map(Told::DoneFor)),
             problems: row.problems,
             scanned_at: row.scanned_at,
         }

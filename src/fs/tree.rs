@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::open::{Stamp, directory_below, kind_of, stat_below};
+use crate::domain::compact::Sha256Hex;
 use crate::domain::fingerprint::by_component;
 
 /// An artifact may have this many files and directories.
@@ -235,7 +236,7 @@ pub(super) fn names<E>(
 pub struct Listing(Box<str>);
 
 /// A number that changes when a file or directory does.
-pub type Signature = [u8; 32];
+pub type Signature = Sha256Hex;
 
 impl Listing {
     /// Of these nodes.
@@ -340,6 +341,6 @@ impl Signer {
     }
 
     fn finish(self) -> Signature {
-        self.0.finalize().into()
+        Sha256Hex(self.0.finalize().into())
     }
 }

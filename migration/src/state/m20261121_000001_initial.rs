@@ -14,14 +14,15 @@ impl MigrationName for Initial {
 }
 
 const UP: &[&str] = &[
-    // What the files of an artifact added up to, and the file stamps that were true of.
+    // What the files of an artifact added up to, and the file stamps that were true of. Without a rowid a row over a
+    // kilobyte would take a page of its own.
     "CREATE TABLE scans (
         collection TEXT NOT NULL,
         kind TEXT NOT NULL,
         path TEXT NOT NULL,
         payload TEXT NOT NULL,
         PRIMARY KEY (collection, kind, path)
-    ) STRICT, WITHOUT ROWID",
+    ) STRICT",
     // The frontmatter at the last agreement.
     "CREATE TABLE bases (
         collection TEXT NOT NULL,

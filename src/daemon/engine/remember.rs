@@ -18,7 +18,7 @@ use crate::domain::removal::Done;
 use crate::domain::rows::Scope;
 use crate::domain::telling::{Standing, Tell};
 use crate::fs::artifact::Frontmatter;
-use crate::fs::stat_cache::{CacheKey, CachedArtifact};
+use crate::fs::stat_cache::{CacheKey, CachedReading};
 use crate::state::{ScanKey, StateError, TagChanges};
 
 /// Whether our own state can be written.
@@ -125,15 +125,19 @@ impl Engine {
     }
 
     async fn persist_scans(&mut self) {
+        // A reading is not to outlive the base it was compared with.
+        if !self.unsaved.bases.is_empty() {
+            return;
+        }
         let (changed, gone) = self.scanner.take_dirty();
         if changed.is_empty() && gone.is_empty() {
             return;
         }
         let key = |key: CacheKey| ScanKey { collection: key.collection, kind: key.kind, path: key.path };
-        let changes: BTreeMap<ScanKey, Option<CachedArtifact>> = gone
+        let changes: BTreeMap<ScanKey, Option<CachedReading>> = gone
             .into_iter()
             .map(|gone| (key(gone), None))
-            .chain(changed.into_iter().map(|row| (key(row.key.clone()), Some(row))))
+            .chain(changed.into_iter().map(|row| (key(row.key), Some(row.reading))))
             .collect();
         let outcome = self.state.save_scans(&changes).await;
         self.state_trouble.note(outcome);

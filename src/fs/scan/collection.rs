@@ -123,7 +123,7 @@ impl Remembered {
                     change.look.insert(id.clone());
                     let path = artifact_path(entry.path()).ok();
                     let known = path.and_then(|path| self.spare.remove(&(path, id.kind)));
-                    Slot { entry, known: known.filter(|known| !known.is_told()).map(Box::new) }
+                    Slot { entry, known: known.and_then(|known| known.claimed_by(&id.name)).map(Box::new) }
                 }
             };
             slots.push((id, slot));
@@ -260,17 +260,22 @@ impl Remembered {
         self.parsed.as_ref()
     }
 
-    /// Rows to keep, and keys of rows nobody needs any more.
+    /// Rows to keep, and keys of rows nobody needs any more. `told`: what the entry files say was acted on.
     pub(super) fn take_unsaved(
         &mut self,
         name: &str,
+        told: bool,
         rows: &mut Vec<CachedArtifact>,
         gone: &mut Vec<CacheKey>,
     ) {
         for (id, slot) in &mut self.slots {
             let Some(path) = slot.path() else { continue };
             let Some(known) = &mut slot.known else { continue };
-            rows.extend(known.take_unsaved(|| CacheKey { collection: name.to_owned(), path, kind: id.kind }));
+            let Some(reading) = known.take_unsaved(told.then_some(id.name.as_str())) else { continue };
+            rows.push(CachedArtifact {
+                key: CacheKey { collection: name.to_owned(), path, kind: id.kind },
+                reading,
+            });
         }
         // While the manifest is in doubt, what it does not claim may be claimed again.
         if self.doubt.is_none() && self.parsed.is_some() && !self.spare.is_empty() {

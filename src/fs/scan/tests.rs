@@ -214,8 +214,11 @@ fn readings_survive_a_restart_and_stale_ones_do_not() {
     let (rows, gone) = home.scanner.take_dirty();
     assert_eq!((rows.len(), gone.len()), (2, 0));
     assert_eq!(home.scanner.take_dirty(), (Vec::new(), Vec::new()), "told once");
-    let stored = serde_json::to_string(&rows).unwrap();
-    let rows: Vec<CachedArtifact> = serde_json::from_str(&stored).unwrap();
+    let stored = |row: CachedArtifact| {
+        let reading = serde_json::to_string(&row.reading).unwrap();
+        CachedArtifact { reading: serde_json::from_str(&reading).unwrap(), ..row }
+    };
+    let rows: Vec<CachedArtifact> = rows.into_iter().map(stored).collect();
 
     home.scanner = Scanner::new(home.directory.path().to_path_buf(), rows.clone());
     let after = home.scan_all();
@@ -233,6 +236,28 @@ fn readings_survive_a_restart_and_stale_ones_do_not() {
     assert_eq!(told(&after), Vec::<String>::new());
     let (_, gone) = home.scanner.take_dirty();
     assert_eq!(gone.iter().map(|key| key.path.as_str()).collect::<Vec<_>>(), ["skills/a"]);
+}
+
+#[test]
+fn what_was_acted_on_is_not_told_again_after_a_restart() {
+    let mut home = Home::new(&skill("a"));
+    home.write("skills/a/SKILL.md", "---\ndescription: one\n---\n");
+    home.settle();
+    home.scanner = Scanner::new(home.directory.path().to_path_buf(), Vec::new());
+    let before = home.scan_all();
+    home.scanner.confirm();
+    let (rows, _) = home.scanner.take_dirty();
+    assert!(rows[0].reading.told.is_some() && rows[0].reading.frontmatter.is_none());
+
+    home.scanner = Scanner::new(home.directory.path().to_path_buf(), rows.clone());
+    let after = home.scan_all();
+    assert_eq!((after.stats.read, after.frontmatter.len()), (0, 0));
+    assert_eq!(after.desired, before.desired);
+    // Under another name it is another artifact, about which nothing was told.
+    let renamed = skill("a").replacen("name = \"a\"", "name = \"b\"", 1);
+    home.write("collection.toml", &format!("{HEAD}{renamed}"));
+    home.scanner = Scanner::new(home.directory.path().to_path_buf(), rows);
+    assert_eq!(home.scan_all().frontmatter.len(), 1);
 }
 
 #[test]

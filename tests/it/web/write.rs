@@ -79,7 +79,7 @@ fn an_edit_changes_the_field_in_both_files_and_the_row_and_nothing_else() {
         ENTRY_FILE
             .replace("Reads forms", "Fills in forms: all")
             .replace("[ 'office', pdf ]", "[ pdf, new ]")
-            .replace("x-extra: {a: 1}\r\n", "x-extra: {a: 1}\r\nauthor: Ann\r\ntools: [Read]\r\n")
+            .replace("x-extra: {a: 1}\r\n", "x-extra: {a: 1}\r\nauthor: Ann\r\nallowed-tools: [Read]\r\n")
     );
     let manifest = MANIFEST
         .replace("'Reads forms'", "\"Fills in forms: all\"")
@@ -235,7 +235,7 @@ fn the_command_line_does_the_same() {
     finish(create, "I am.\n", Duration::from_secs(60)).succeeded();
     assert_eq!(
         scene.text(".skillmeat/collections/default/agents/me.md"),
-        "---\ndescription: Who I am\n---\nI am.\n"
+        "---\ndescription: Who I am\n---\n\nI am.\n"
     );
     call(&scene.home, &["artifact", "remove", "agent:me", "--collection", "default"]).succeeded();
     assert_eq!(call(&scene.home, &["artifact", "show", "agent:me"]).status.code(), Some(1));
