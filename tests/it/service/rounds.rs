@@ -3,11 +3,12 @@
 //!
 //! What these tests do not do: kill between two given system calls; that is for the fault tests.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::systemd::UserManager;
-use super::{SEEN, collection, describe, described, description, home, status};
-use crate::daemon::call;
+use super::{SEEN, collection, describe, described, description, home, status, unit};
+use crate::daemon::{binary, call};
 use crate::home::eventually;
 
 const ROUNDS: usize = 100;
@@ -98,4 +99,19 @@ fn a_wedged_daemon_is_started_anew() {
         assert_eq!(description(&home), Ok(edit), "ready means done");
         println!("{wedged:?}: started anew {:?} after it was wedged", began.elapsed());
     }
+}
+
+#[test]
+fn one_that_cannot_live_is_given_up() {
+    let home = home();
+    let Some(manager) = UserManager::start(&home) else { return };
+    manager.install(&unit(&home, Path::new(&binary())));
+    // Seconds between two tries are not waited for here; how many tries there are is the unit's own.
+    manager.override_with("[Service]\nExecStart=\nExecStart=/bin/false\nRestartSec=0\n");
+    assert!(!manager.call(&["start", "skillmeatd"]).status.success());
+    eventually(SEEN, "no more tries", || {
+        let found = ["ActiveState", "SubState", "NRestarts"].map(|name| manager.property(name));
+        if found[0] == "failed" { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    assert_eq!(manager.property("NRestarts"), "20");
 }
