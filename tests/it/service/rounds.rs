@@ -45,8 +45,8 @@ fn a_hundred_kills_lose_nothing() {
         if round % 3 == 0 || round % 2 == 0 {
             // The one that runs is the one that answers: no socket of a dead one is in its way.
             eventually(SEEN, "its answer", || {
-                let answer = status(&home)?;
-                if answer["pid"].to_string() == pid { Ok(()) } else { Err(answer["pid"].to_string()) }
+                let answering = status(&home)?["pid"].to_string();
+                if answering == pid { Ok(()) } else { Err(answering) }
             });
         }
         let running = manager.processes();
