@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use skillmeatd::db::Cache;
+use skillmeatd::domain::compact::PackedRow;
 use skillmeatd::domain::model::{ArtifactId, Kind, Row};
 use skillmeatd::domain::plan::{Assignment, NewArtifact, NewTag, Plan, Upsert};
 use skillmeatd::domain::rows::{Actual, Scope};
@@ -51,7 +52,11 @@ fn first_plan(count: usize) -> Plan {
             .map(|tag| NewTag { name: tag.clone(), slug: tag })
             .collect(),
         upserts: (0..count)
-            .map(|n| Upsert { collection: "default".to_owned(), artifact: id(n), row: row(n, "First") })
+            .map(|n| Upsert {
+                collection: "default".to_owned(),
+                artifact: id(n),
+                row: row(n, "First").into(),
+            })
             .collect(),
         tag: (0..count)
             .flat_map(|n| {
@@ -64,7 +69,7 @@ fn first_plan(count: usize) -> Plan {
 }
 
 fn change_one(actual: &Actual, n: usize, description: &str) -> Plan {
-    let wanted = row(n, description);
+    let wanted = PackedRow::new(&row(n, description));
     let same = actual.memberships["default"].get(&id(n)).is_some_and(|found| found.row == wanted);
     let upserts = if same {
         vec![]

@@ -152,7 +152,7 @@ impl Rows {
     async fn all(&mut self) -> anyhow::Result<Table> {
         let mut actual = self.cache.load(&Scope::All).await?;
         let rows = actual.memberships.remove(DEFAULT_COLLECTION).unwrap_or_default();
-        Ok(rows.into_iter().map(|(id, row)| (id.to_string(), row.row)).collect())
+        Ok(rows.into_iter().map(|(id, row)| (id.to_string(), row.row.unpack())).collect())
     }
 
     async fn wait(&mut self, what: &str, condition: impl Fn(&Table) -> bool) -> anyhow::Result<()> {

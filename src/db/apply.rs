@@ -208,6 +208,7 @@ impl<C: ConnectionTrait> Writer<'_, C> {
         }
         let mut rows = Vec::with_capacity(upserts.len());
         for Upsert { collection, artifact, row } in upserts {
+            let row = row.unpack();
             rows.push(collection_artifacts::ActiveModel {
                 collection_id: Set(collection),
                 artifact_uuid: Set(self.names.uuid(&artifact)?.to_owned()),

@@ -15,6 +15,7 @@ use super::format::parse_list;
 use super::packed::{self, Cell, Packed, Pages, unpack};
 use super::read::cutoff;
 use super::schema::Capabilities;
+use crate::domain::compact::PackedRow;
 use crate::domain::model::{ArtifactId, Kind, Row};
 use crate::domain::rows::{Actual, DbArtifact, DbCollection, DbRow, DbTag, SENTINEL_PROJECT, Scope};
 use crate::domain::staleness::Cutoffs;
@@ -332,6 +333,6 @@ impl PackedCells {
         };
         let synced = self.next() == Cell::Integer(1);
         let stale = self.next() == Cell::Integer(1);
-        DbRow { row, sound: self.sound, synced, stale }
+        DbRow { row: PackedRow::new(&row), sound: self.sound, synced, stale }
     }
 }

@@ -1,7 +1,8 @@
-//! Entries and hashes as the daemon remembers them: one allocation where the plain form takes fifteen.
+//! Entries, rows and hashes as the daemon remembers them: one allocation where the plain form takes fifteen.
 //!
-//! Ten thousand files are three thousand entries, and every one is kept for as long as the daemon runs. The plain form
-//! ([`Entry`]) is made from this one where it is needed.
+//! Ten thousand files are three thousand entries, and every one is kept for as long as the daemon runs; when everything
+//! is compared there are as many rows beside them. The plain forms ([`Entry`], [`Row`]) are made from these where they are
+//! needed.
 //!
 //! What this module does not do: store anything outside the process. The form may change from build to build.
 
@@ -9,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::model::{ArtifactId, Entry, Kind, Metadata, Origin};
+use super::model::{ArtifactId, Entry, Kind, Metadata, Origin, Row};
 
 /// An [`Entry`], packed. Two are equal when the entries are.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -40,10 +41,7 @@ impl PackedEntry {
         ] {
             packer.optional(text.as_deref());
         }
-        for list in [tags, tools] {
-            packer.number(list.len());
-            list.iter().for_each(|text| packer.text(text));
-        }
+        packer.lists([tags, tools]);
         Self(packer.0.into_boxed_slice())
     }
 
@@ -104,6 +102,105 @@ impl fmt::Debug for PackedEntry {
     }
 }
 
+/// A [`Row`], packed. Two are equal when the rows are.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PackedRow(Box<[u8]>);
+
+impl PackedRow {
+    /// Pack a row.
+    #[must_use]
+    pub fn new(row: &Row) -> Self {
+        let Row {
+            description,
+            author,
+            license,
+            tags,
+            tools,
+            version,
+            content_hash,
+            structure_hash,
+            file_count,
+            total_size,
+            source,
+            origin,
+            origin_source,
+            resolved_sha,
+            resolved_version,
+        } = row;
+        let mut packer = Packer(Vec::with_capacity(512));
+        for text in [
+            description,
+            author,
+            license,
+            version,
+            content_hash,
+            structure_hash,
+            source,
+            origin,
+            origin_source,
+            resolved_sha,
+            resolved_version,
+        ] {
+            packer.optional(text.as_deref());
+        }
+        packer.lists([tags, tools]);
+        packer.0.extend_from_slice(&file_count.to_le_bytes());
+        packer.0.extend_from_slice(&total_size.to_le_bytes());
+        Self(packer.0.into_boxed_slice())
+    }
+
+    /// What was packed.
+    #[must_use]
+    pub fn unpack(&self) -> Row {
+        let mut reader = Reader(&self.0);
+        Row {
+            description: reader.optional(),
+            author: reader.optional(),
+            license: reader.optional(),
+            version: reader.optional(),
+            content_hash: reader.optional(),
+            structure_hash: reader.optional(),
+            source: reader.optional(),
+            origin: reader.optional(),
+            origin_source: reader.optional(),
+            resolved_sha: reader.optional(),
+            resolved_version: reader.optional(),
+            tags: reader.list(),
+            tools: reader.list(),
+            file_count: reader.integer(),
+            total_size: reader.integer(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl PackedRow {
+    /// Pack it anew with a change.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Row)) {
+        let mut row = self.unpack();
+        change(&mut row);
+        *self = row.into();
+    }
+}
+
+impl From<Row> for PackedRow {
+    fn from(row: Row) -> Self {
+        Self::new(&row)
+    }
+}
+
+impl Default for PackedRow {
+    fn default() -> Self {
+        Row::default().into()
+    }
+}
+
+impl fmt::Debug for PackedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.unpack().fmt(f)
+    }
+}
+
 struct Packer(Vec<u8>);
 
 impl Packer {
@@ -125,9 +222,16 @@ impl Packer {
         self.number(text.map_or(0, |text| text.len() + 1));
         self.0.extend_from_slice(text.unwrap_or_default().as_bytes());
     }
+
+    fn lists(&mut self, lists: [&Vec<String>; 2]) {
+        for list in lists {
+            self.number(list.len());
+            list.iter().for_each(|text| self.text(text));
+        }
+    }
 }
 
-/// Reads what [`Packer`] wrote, and nothing else: only [`PackedEntry::new`] makes one.
+/// Reads what [`Packer`] wrote, and nothing else.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -178,6 +282,12 @@ impl<'a> Reader<'a> {
     fn optional(&mut self) -> Option<String> {
         let length = self.number().checked_sub(1)?;
         Some(self.bytes(length).to_owned())
+    }
+
+    fn integer(&mut self) -> i64 {
+        let (bytes, rest) = self.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        self.0 = rest;
+        i64::from_le_bytes(*bytes)
     }
 
     fn list(&mut self) -> Vec<String> {
@@ -292,6 +402,33 @@ mod tests {
         )
     }
 
+    fn row() -> impl Strategy<Value = Row> {
+        let lists = proptest::array::uniform2(proptest::collection::vec(text(), 0..4));
+        (proptest::array::uniform11(maybe()), lists, any::<i64>(), any::<i64>()).prop_map(
+            |(texts, [tags, tools], file_count, total_size)| {
+                let [description, author, license, version, content_hash, structure_hash, rest @ ..] = texts;
+                let [source, origin, origin_source, resolved_sha, resolved_version] = rest;
+                Row {
+                    description,
+                    author,
+                    license,
+                    tags,
+                    tools,
+                    version,
+                    content_hash,
+                    structure_hash,
+                    file_count,
+                    total_size,
+                    source,
+                    origin,
+                    origin_source,
+                    resolved_sha,
+                    resolved_version,
+                }
+            },
+        )
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -301,6 +438,12 @@ mod tests {
             prop_assert_eq!(packed.id(), entry.id.clone());
             prop_assert_eq!(packed.path(), entry.path.as_str());
             prop_assert_eq!(packed.unpack(), entry);
+        }
+
+        #[test]
+        fn a_row_comes_out_as_it_went_in(one in row(), other in row()) {
+            prop_assert_eq!(PackedRow::new(&one).unpack(), one.clone());
+            prop_assert_eq!(PackedRow::new(&one) == PackedRow::new(&other), one == other);
         }
 
         #[test]

@@ -8,8 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::compact::PackedRow;
 use super::mapping;
-use super::model::{Artifact, ArtifactId, Desired, Entry, Problem, Row};
+use super::model::{Artifact, ArtifactId, Desired, Problem, Row};
 use super::removal::{self, Halt, Memory};
 use super::rows::{Actual, DEFAULT_COLLECTION, DbTag, Scope};
 use super::tags;
@@ -98,7 +99,7 @@ pub struct Upsert {
     /// The artifact; its uuid is looked up after `new_artifacts` are in.
     pub artifact: ArtifactId,
     /// What the row shall say.
-    pub row: Row,
+    pub row: PackedRow,
 }
 
 /// A `collection_artifacts` row that says what the files say.
@@ -188,8 +189,9 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         }
         let assigned = actual.artifact_tags.get(*id);
         let names = assigned.into_iter().flatten().filter_map(|tag_id| by_id.get(tag_id.as_str()));
-        let is_waiting = is_waiting(&entry, actual, memory, names.map(|row| &row.name));
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, &entry, artifact, is_waiting);
+        let row = Row::new(&entry, artifact.fingerprint.as_deref());
+        let is_waiting = is_waiting(id, &row, actual, memory, names.map(|row| &row.name));
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, id, row, is_waiting);
         if is_waiting {
             tags_waiting.insert((*id).clone());
             continue;
@@ -228,7 +230,8 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
             Some(row) if row != DEFAULT_COLLECTION => {
                 for (id, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
                     let is_waiting = tags_waiting.contains(id);
-                    upsert(&mut plan, actual, row, &artifact.entry.unpack(), artifact, is_waiting);
+                    let wanted = Row::new(&artifact.entry.unpack(), artifact.fingerprint.as_deref());
+                    upsert(&mut plan, actual, row, id, wanted, is_waiting);
                 }
             }
             _ => {}
@@ -289,34 +292,33 @@ fn winners<'d>(
 /// Whether the artifact's tags in the database are not to be touched yet. Where `tags_json` says what the file says there
 /// is nothing to carry there.
 fn is_waiting<'a>(
-    entry: &Entry,
-    actual: &'a Actual,
+    id: &ArtifactId,
+    wanted: &Row,
+    actual: &Actual,
     memory: &Memory,
     assigned: impl Iterator<Item = &'a String>,
 ) -> bool {
-    let id = &entry.id;
     let Some(agreed) = memory.agreed_tags.get(id) else { return false };
     let Some(current) = actual.memberships.get(DEFAULT_COLLECTION).and_then(|rows| rows.get(id)) else {
         return false;
     };
-    let tags_json = &current.row.tags;
-    current.sound && tags_json != &entry.metadata.tags && tags::may_differ(*agreed, tags_json, assigned)
+    let tags_json = current.row.unpack().tags;
+    current.sound && tags_json != wanted.tags && tags::may_differ(*agreed, &tags_json, assigned)
 }
 
 fn upsert(
     plan: &mut Plan,
     actual: &Actual,
     collection: &str,
-    entry: &Entry,
-    artifact: &Artifact,
+    id: &ArtifactId,
+    mut row: Row,
     tags_wait: bool,
 ) {
-    let id = &entry.id;
-    let mut row = Row::new(entry, artifact.fingerprint.as_deref());
     let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
     if tags_wait && let Some(current) = current {
-        row.tags.clone_from(&current.row.tags);
+        row.tags = current.row.unpack().tags;
     }
+    let row = PackedRow::new(&row);
     match current.filter(|current| current.sound && current.synced && current.row == row) {
         None => plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row }),
         Some(current) if current.stale => {

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{ArtifactId, Row};
+use super::compact::PackedRow;
+use super::model::ArtifactId;
 
 /// Id of the DB collection that SkillMeat folds every directory into
 /// (`skillmeat.cache.models.DEFAULT_COLLECTION_ID`).
@@ -99,7 +100,7 @@ pub struct DbArtifact {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DbRow {
     /// The mirrored columns. A `tags_json` or `tools_json` that is not a JSON list of strings is read as empty.
-    pub row: Row,
+    pub row: PackedRow,
     /// Whether every mirrored column could be taken as it is: false for malformed JSON or a value of the wrong type,
     /// which makes the row differ from any desired one.
     pub sound: bool,

@@ -61,7 +61,7 @@ fn db_tags(actual: &Actual, id: &ArtifactId) -> DbTags {
         .map(|tag| FileTag { name: tag.name.clone(), slug: tag.slug.clone() })
         .collect();
     artifact_tags.sort();
-    DbTags { tags_json: row.map(|row| row.row.tags.clone()).unwrap_or_default(), artifact_tags }
+    DbTags { tags_json: row.map(|row| row.row.unpack().tags).unwrap_or_default(), artifact_tags }
 }
 
 impl Engine {

@@ -29,7 +29,7 @@ async fn scene() -> (Home, Cache, Reader) {
     let mut plan = first_plan(&["x"], &[]);
     plan.new_artifacts[0].id = command.clone();
     plan.upserts[0].artifact = command;
-    plan.upserts[0].row.description = Some("Über Git".into());
+    plan.upserts[0].row.change(|row| row.description = Some("Über Git".into()));
     apply(&mut cache, plan).await;
     home.peer()
         .execute_batch(
@@ -65,11 +65,12 @@ async fn pages_follow_each_other_in_the_order_of_the_ids() {
 async fn an_item_says_what_the_row_says() {
     let (_home, mut cache, mut reader) = scene().await;
     let mut plan = first_plan(&["c"], &[]);
-    let row = &mut plan.upserts[0].row;
-    row.version = Some("2".into());
-    row.origin_source = Some("gitlab".into());
-    row.tags = vec!["ü".into()];
-    row.source = None;
+    plan.upserts[0].row.change(|row| {
+        row.version = Some("2".into());
+        row.origin_source = Some("gitlab".into());
+        row.tags = vec!["ü".into()];
+        row.source = None;
+    });
     plan = Plan { upserts: plan.upserts, ..Plan::default() };
     apply(&mut cache, plan).await;
     let page =
@@ -286,7 +287,7 @@ async fn a_reader_neither_waits_for_a_writer_nor_holds_one_up() {
 async fn odd_cells_cost_their_own_value_and_not_the_page() {
     let (home, mut cache, mut reader) = scene().await;
     let mut plan = first_plan(&["c"], &[]);
-    plan.upserts[0].row.author = Some("Ann".into());
+    plan.upserts[0].row.change(|row| row.author = Some("Ann".into()));
     apply(&mut cache, Plan { upserts: plan.upserts, ..Plan::default() }).await;
     home.peer()
         .execute_batch("UPDATE collection_artifacts SET description = x'ff', tags_json = '{', tools_json = 7, deployments_json = 'odd'")

@@ -154,7 +154,7 @@ async fn an_older_release_gets_only_the_columns_and_types_it_has() {
     let mut plan = first_plan(&["a"], &["t"]);
     let soul = ArtifactId::new(Kind::Soul, "s");
     plan.new_artifacts.push(NewArtifact { id: soul.clone(), source: None, deployed_version: None });
-    plan.upserts.push(Upsert { collection: "default".into(), artifact: soul.clone(), row: row("s") });
+    plan.upserts.push(Upsert { collection: "default".into(), artifact: soul.clone(), row: row("s").into() });
     plan.tag.push(Assignment { artifact: soul.clone(), slug: "t".into() });
     let applied = apply(&mut home.cache().await, plan.clone()).await;
     assert_eq!(applied.refused, [soul].into());

@@ -32,7 +32,8 @@ async fn what_was_applied_loads_as_it_was_meant() {
         origin_source: Some("github".into()),
         resolved_sha: Some("abc".into()),
         resolved_version: Some("v1".into()),
-    };
+    }
+    .into();
     apply(&mut cache, plan.clone()).await;
     let actual = cache.load(&Scope::All).await.unwrap();
     assert!(actual.sentinel);

@@ -105,7 +105,11 @@ pub(crate) fn first_plan(names: &[&str], tags: &[&str]) -> Plan {
             .collect(),
         upserts: names
             .iter()
-            .map(|name| Upsert { collection: "default".to_owned(), artifact: id(name), row: row(name) })
+            .map(|name| Upsert {
+                collection: "default".to_owned(),
+                artifact: id(name),
+                row: row(name).into(),
+            })
             .collect(),
         tag: names
             .iter()

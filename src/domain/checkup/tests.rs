@@ -521,7 +521,10 @@ fn rows_that_say_what_the_files_say_do_not_drift() {
     assert!(drift.is_none(), "{drift:?}");
     // a and b in `default`, a of play in `play`.
     assert_eq!(drift.compared, 3);
-    assert_eq!(actual.memberships[DEFAULT_COLLECTION][&a()].row.description.as_deref(), Some("of work"));
+    assert_eq!(
+        actual.memberships[DEFAULT_COLLECTION][&a()].row.unpack().description.as_deref(),
+        Some("of work")
+    );
 }
 
 #[test]
@@ -543,7 +546,7 @@ fn each_kind_of_drift_is_found() {
         |_, actual| {
             let rows = actual.memberships.get_mut(DEFAULT_COLLECTION).unwrap();
             let row = &mut rows.get_mut(&a()).unwrap().row;
-            (row.description, row.source) = (Some("another".into()), None);
+            row.change(|row| (row.description, row.source) = (Some("another".into()), None));
         },
         &["skill:a has another description, source"],
     );

@@ -128,7 +128,7 @@ fn an_empty_cache_gets_everything_and_then_nothing() {
     assert!(after.sentinel);
     assert_eq!(members(&after, "default"), ["a", "b"]);
     assert_eq!(after.tags.len(), 2);
-    assert_eq!(after.memberships["default"][&id("a")].row.source.as_deref(), Some("local"));
+    assert_eq!(after.memberships["default"][&id("a")].row.unpack().source.as_deref(), Some("local"));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_row_that_was_never_synced_or_not_sound_is_written_again() {
         |row: &mut DbRow| row.synced = false,
         |row: &mut DbRow| row.sound = false,
         |row: &mut DbRow| {
-            row.row.source = None;
+            row.row.change(|row| row.source = None);
         },
     ] {
         let mut actual = good.clone();
@@ -183,7 +183,7 @@ fn assign(actual: &Actual, artifact: &str, names: &[&str]) -> Actual {
     after.artifact_tags.insert(id(artifact), ids);
     for rows in after.memberships.values_mut() {
         if let Some(row) = rows.get_mut(&id(artifact)) {
-            row.row.tags = names.iter().map(|name| (*name).to_owned()).collect();
+            row.row.change(|row| row.tags = names.iter().map(|name| (*name).to_owned()).collect());
         }
     }
     after
@@ -210,8 +210,8 @@ fn tags_that_were_assigned_on_the_web_are_left_alone_until_they_are_in_the_file(
     for names in [&["x", "y"][..], &["y"], &[]] {
         let mut changed = assign(&before, "a", names);
         // Everything else of the row is mirrored as ever.
-        changed.memberships.get_mut("default").unwrap().get_mut(&id("a")).unwrap().row.author =
-            Some("?".into());
+        let row = changed.memberships.get_mut("default").unwrap().get_mut(&id("a")).unwrap();
+        row.row.change(|row| row.author = Some("?".into()));
         let decision = plan(&desired, &changed, &Scope::All, &memory);
         assert_eq!(decision.tags_waiting, BTreeSet::from([id("a")]), "{names:?}");
         let after = apply(&changed, &decision.plan);
@@ -256,7 +256,7 @@ fn the_active_collection_wins_an_id_that_two_directories_name() {
     let mut desired = desired([("alpha", collection([artifact("a", &[])])), ("work", collection([mine]))]);
     desired.active = "work".into();
     let decision = plan(&desired, &Actual::default(), &Scope::All, &Memory::default());
-    assert_eq!(decision.plan.upserts[0].row.description.as_deref(), Some("active"));
+    assert_eq!(decision.plan.upserts[0].row.unpack().description.as_deref(), Some("active"));
     assert_eq!(decision.problems.len(), 1);
     assert!(decision.problems[0].message.contains("skill:a"));
 }
@@ -409,7 +409,7 @@ fn a_stale_row_is_stamped_if_it_is_right_and_rewritten_if_it_is_not() {
     for (name, row) in ["a", "b"].into_iter().zip(actual.memberships.get_mut("default").unwrap().values_mut())
     {
         row.stale = true;
-        row.row.author = (name == "b").then(|| "somebody".to_owned());
+        row.row.change(|row| row.author = (name == "b").then(|| "somebody".to_owned()));
     }
     let made = plan(&desired, &actual, &Scope::All, &Memory::default()).plan;
     let verified = Verified { collection: "default".into(), artifact: id("a") };
