@@ -17,7 +17,8 @@ const SHIPPED_PATH: &str = "PATH=%h/.local/bin:";
 /// The agent's, likewise.
 const AGENT_PATH: &str = "@HOME@/.local/bin:";
 /// The last of the unit's own variables; ours follow it.
-const SHIPPED_VARIABLE: &str = "Environment=MALLOC_ARENA_MAX=1\n";
+const SHIPPED_VARIABLE: &str =
+    "Environment=MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=32768\n";
 /// Lines of the unit that older versions of systemd do not know, with the first that does.
 const SINCE: [(&str, u32); 2] = [("#RestartSteps=", 254), ("#RestartMaxDelaySec=", 254)];
 /// The agent's time to end, in seconds.

@@ -105,7 +105,7 @@ fn what_the_shell_knows_the_service_knows_too() {
         variables,
         [
             r#"Environment="PATH=/opt/venv 1/bin:%h/.local/bin:/usr/local/bin:/usr/bin:/bin""#,
-            "Environment=MALLOC_ARENA_MAX=1",
+            "Environment=MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=32768",
             r#"Environment="XDG_STATE_HOME=/s t/100%%""#,
         ]
     );
