@@ -17,6 +17,7 @@ use super::scene::{self, SEEN, Scene, entry, first_words, manifest, read, save};
 use crate::child::{Finished, finish};
 use crate::daemon::{Daemon, binary};
 use crate::home::{Home, eventually};
+use crate::service::watchdog::Frozen;
 
 /// Makes a home unwell.
 type Plant = fn(&Home);
@@ -419,6 +420,16 @@ fn programs_that_never_answer_are_not_waited_for() {
         let found = said.and_then(|finding| finding["found"].as_str()).unwrap_or_default();
         assert!(found.contains(words), "{check}: {report:?}");
     }
+}
+
+#[test]
+fn a_watcher_that_has_died() {
+    let home = home(&["pdf"]);
+    let scene = at_work(&home);
+    let Some(frozen) = Frozen::thread(&home, scene.daemon.pid(), "watch") else { return };
+    doctor(&home).complains_of(&[("round trip", "fail", "no event came")]);
+    drop(frozen);
+    doctor(&home).complains_of(&[]);
 }
 
 #[test]
