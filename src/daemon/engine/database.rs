@@ -52,7 +52,8 @@ impl Engine {
         }
         self.database = describe(&path, &opened.identity);
         match opened.cache {
-            Some(cache) => {
+            Some(mut cache) => {
+                cache.listen(self.listener.clone());
                 tracing::info!(kind = self.database.kind, "cache opened");
                 self.cache = Some(cache);
                 Ok(())
