@@ -184,9 +184,8 @@ impl Engine {
             if new.is_empty() {
                 continue;
             }
-            if let Err(error) = self.state.save_seen_sections(directory, &new).await {
-                tracing::warn!(error = %board::chain(&error), "cannot note what is about to be written");
-            }
+            let noted = self.state.save_seen_sections(directory, &new).await;
+            self.state_trouble.note(noted);
         }
     }
 
