@@ -65,6 +65,7 @@ mod tests {
     use crate::domain::model::Kind;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "an origin to add durations to")]
     fn a_half_is_left_when_it_has_not_changed_for_a_while() {
         let id = |name: &str| ArtifactId::new(Kind::Skill, name);
         let start = Instant::now();

@@ -77,16 +77,6 @@ pub fn digest<'a>(names: impl IntoIterator<Item = &'a String>) -> u64 {
     bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// Whether somebody may have changed an artifact's tags in the database since the tags with the digest `agreed` stood
-/// there: SkillMeat's endpoints that write the database alone write both places, so a change in one is none.
-pub fn may_differ<'a, 'b>(
-    agreed: u64,
-    tags_json: impl IntoIterator<Item = &'a String>,
-    artifact_tags: impl IntoIterator<Item = &'b String>,
-) -> bool {
-    digest(tags_json) != agreed && digest(artifact_tags) != agreed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -293,9 +293,9 @@ fn a_renamed_entry_stays_where_and_what_it_is() {
     let renamed = |mut edits: SectionEdits, old: &str, new: &str| {
         let names = BTreeMap::from([(old.to_owned(), new.to_owned())]);
         if edits.groups.is_some() {
-            edits.renamed_groups = names
+            edits.renamed_groups = names;
         } else {
-            edits.renamed_tags = names
+            edits.renamed_tags = names;
         }
         edits
     };
