@@ -135,6 +135,8 @@ pub struct Writes {
     pub exchanged: u64,
     /// Exchanges that had to be done again, because somebody else wrote at the same moment.
     pub again: u64,
+    /// Of those for the database: because somebody had put groups or tags back to an older state.
+    pub repaired: u64,
 }
 
 impl Writes {
