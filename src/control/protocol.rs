@@ -341,6 +341,12 @@ pub enum What {
     },
     /// Conflicts came, or were resolved.
     Conflicts {
+        /// The ids of those that came, as in `/v1/conflicts`; at most [`NAMED`].
+        #[serde(default)]
+        appeared: Vec<String>,
+        /// The ids of those that were resolved; at most [`NAMED`].
+        #[serde(default)]
+        resolved: Vec<String>,
         /// How many there are now.
         now: usize,
     },

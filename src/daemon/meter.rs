@@ -71,7 +71,7 @@ impl Meter {
         metrics.busy_retries.inc_by(findings.cost.busy_retries);
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.problems.set(number(findings.problems.len()));
-        metrics.conflicts.set(number(findings.conflicts));
+        metrics.conflicts.set(number(findings.conflicts.len()));
         metrics.halts.set(number(findings.halts.len()));
         if findings.setback.is_none() {
             metrics.artifacts.set(i64::try_from(findings.reconciled.artifacts).unwrap_or(i64::MAX));
