@@ -4,6 +4,7 @@ mod client;
 mod openapi;
 mod pages;
 mod refresh;
+mod refusals;
 mod stale;
 mod write;
 
