@@ -44,6 +44,9 @@ fn a_stale_copy_is_repaired_and_what_it_adds_is_kept() {
     let numbers = String::from_utf8(Wire::open(&scene.home).get("/v1/metrics").body).expect("UTF-8");
     let repairs = numbers.lines().find_map(|line| line.strip_prefix("skillmeatd_repairs_total "));
     assert_eq!(repairs.and_then(|number| number.parse().ok()), Some(stale.len()), "{numbers}");
+    let lags =
+        numbers.lines().find_map(|line| line.strip_prefix("skillmeatd_database_to_file_seconds_count "));
+    assert!(lags.and_then(|number| number.parse().ok()) >= Some(1), "{numbers}");
 }
 
 #[test]
