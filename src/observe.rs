@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -38,7 +38,7 @@ pub enum ObserveError {
 /// A running log.
 #[derive(Debug)]
 pub struct Logging {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<Targets, Registry>,
     sink: Sink,
 }
 
@@ -103,8 +103,8 @@ pub fn init(log: &Log) -> Result<Logging, ObserveError> {
 /// Libraries that tell at level `info` what is no news to anybody. A filter that names them has the last word.
 const QUIET: &str = "sea_orm_migration=warn";
 
-fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("{QUIET},{level}"))
+fn filter(level: &str) -> Result<Targets, ParseError> {
+    format!("{QUIET},{level}").parse()
 }
 
 /// What the choice of a sink depends on.
@@ -312,7 +312,7 @@ mod tests {
     fn the_level_can_be_changed_while_running() {
         let memory = Memory::default();
         let writer = memory.clone();
-        let (filter, handle) = reload::Layer::new(EnvFilter::builder().parse("warn").unwrap());
+        let (filter, handle) = reload::Layer::new("warn".parse().unwrap());
         let sink = Sink::Text { ansi: false, time: false };
         let logging = Logging { filter: handle, sink };
         let subscriber =

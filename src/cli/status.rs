@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::paint::Paint;
 use super::{Context, Exit, Output};
-use crate::control::protocol::{Event, State, Status, What};
+use crate::control::protocol::{DatabaseOnly, Event, State, Status, What};
 use crate::domain::checkup::daemon::span;
 use crate::domain::checkup::{Verdict, count};
 
@@ -41,6 +41,9 @@ pub(super) fn run(args: StatusArgs, context: &Context) -> anyhow::Result<Exit> {
         _ => Exit::Done,
     })
 }
+
+/// How many DB collections without a directory are shown; it is to stay one screen.
+const SHOWN: usize = 5;
 
 /// Columns of the labels on the left.
 const LABEL: usize = 12;
@@ -85,12 +88,13 @@ fn render(out: &mut impl Write, status: &Status, now: DateTime<Utc>, paint: Pain
     if !status.database.kind.is_empty() {
         line("database", &format!("{} ({})", status.database.path, status.database.kind))?;
     }
-    for collection in &status.database_only {
-        let (name, id) = (&collection.name, &collection.id);
-        line(
-            "",
-            &format!("collection {name:?} ({id}) has groups and no directory; they stay in the database"),
-        )?;
+    for DatabaseOnly { id, name, reason, groups } in status.database_only.iter().take(SHOWN) {
+        let groups = count(*groups, "group");
+        line("", &format!("collection {name:?} ({id}, {groups}) is in the database alone: {reason}"))?;
+    }
+    let more = status.database_only.len().saturating_sub(SHOWN);
+    if more > 0 {
+        line("", &format!("and {more} more such collections (--json lists them)"))?;
     }
     match (&status.sandbox.detail, status.sandbox.writable.len()) {
         (None, 0) => {}
@@ -175,7 +179,7 @@ fn told(event: &Event) -> String {
 mod tests {
     use super::*;
     use crate::control::protocol::{
-        Applied, Collection, Database, DatabaseOnly, Halt, Reconciled, Sandbox, VERSION, Watching,
+        Applied, Collection, Database, Halt, Reconciled, Sandbox, VERSION, Watching,
     };
 
     fn now() -> DateTime<Utc> {
@@ -229,7 +233,12 @@ mod tests {
             halts: vec![Halt { message: "collection work is gone".into(), ..Halt::default() }],
             problems: 1,
             conflicts: 2,
-            database_only: vec![DatabaseOnly { id: "0f".into(), name: "Web \"only\"".into() }],
+            database_only: vec![DatabaseOnly {
+                id: "0f".into(),
+                name: "Web \"only\"".into(),
+                reason: "no directory is called exactly that".into(),
+                groups: 2,
+            }],
             sandbox: Sandbox {
                 enforced: "full".into(),
                 detail: None,
@@ -256,7 +265,7 @@ mod tests {
              \x20           work     3 artifacts  (manifest missing)\n\
              watching    9 of 9 directories, by events\n\
              database    /home/u/.skillmeat/cache/cache.db (skillmeat)\n\
-             \x20           collection \"Web \\\"only\\\"\" (0f) has groups and no directory; they stay in the database\n\
+             \x20           collection \"Web \\\"only\\\"\" (0f, 2 groups) is in the database alone: no directory is called exactly that\n\
              sandbox     full: only 2 directories can be written in\n\
              http        127.0.0.1:8765\n\
              last look   2 s ago: 12 artifacts, 2 rows written, 4.056 ms\n\

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 /// A value as a layer gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,13 +166,15 @@ pub(super) fn filter(raw: &Raw) -> Result<String, String> {
     let wanted =
         "a level (off, error, warn, info, debug, trace) or a filter such as info,skillmeatd::db=debug";
     let text = raw.text().map(str::trim).ok_or_else(|| raw.unexpected(wanted))?;
-    // EnvFilter takes a bare word for the name of a target and turns everything else off; here it is a slip.
-    let slip = text
-        .split(',')
-        .map(str::trim)
-        .any(|part| !part.contains(['=', '[', ':']) && !LEVELS.contains(&part.to_ascii_lowercase().as_str()));
-    if slip || EnvFilter::builder().parse(text).is_err() {
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    // A bare word is taken for the name of a target; here it is a slip. There are no spans to be named.
+    let slip = |part: &&str| {
+        part.contains('[')
+            || !part.contains(['=', ':']) && !LEVELS.contains(&part.to_ascii_lowercase().as_str())
+    };
+    let filter = parts.join(",");
+    if parts.iter().any(slip) || filter.parse::<Targets>().is_err() {
         return Err(raw.unexpected(wanted));
     }
-    Ok(text.to_owned())
+    Ok(filter)
 }

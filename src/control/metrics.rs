@@ -32,6 +32,13 @@ pub struct Cause {
     pub cause: &'static str,
 }
 
+/// What a write transaction was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Purpose {
+    /// `artifacts`, `groups` or `invalidation`.
+    pub purpose: &'static str,
+}
+
 /// The status of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Response {
@@ -91,6 +98,8 @@ pub struct Metrics {
     pub transactions: Counter,
     /// Rows that were right, and were marked as verified.
     pub verified: Counter,
+    /// How long the write transactions held the cache's lock, a checkpoint by the same call included.
+    pub write_transaction: Family<Purpose, Histogram, fn() -> Histogram>,
     /// Tries that found the cache's write lock taken.
     pub busy_retries: Counter,
     /// Manifests written.
@@ -131,7 +140,7 @@ impl Metrics {
     #[must_use]
     pub fn new(started_at: f64) -> Self {
         let mut registry = Registry::with_prefix("skillmeatd");
-        let seconds = || Histogram::new(SECONDS);
+        let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
         let metrics = Self {
             registry: Arc::default(),
             files_to_rows: seconds(),
@@ -142,6 +151,7 @@ impl Metrics {
             read: Counter::default(),
             rows: Counter::default(),
             transactions: Counter::default(),
+            write_transaction: Family::new_with_constructor(seconds),
             busy_retries: Counter::default(),
             manifests: Family::default(),
             verified: Counter::default(),
@@ -201,6 +211,12 @@ impl Metrics {
         for (name, help, metric) in seconds {
             registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
         }
+        registry.register_with_unit(
+            "write_transaction",
+            "How long write transactions held the lock of the cache",
+            Unit::Seconds,
+            self.write_transaction.clone(),
+        );
         registry.register("reconciles", "Reconciles that have ended", self.reconciles.clone());
         registry.register("manifests_written", "Manifests written", self.manifests.clone());
         registry.register("requests", "Requests that have been answered", self.requests.clone());
@@ -329,6 +345,7 @@ mod tests {
         metrics.watches_held.set(3);
         metrics.files_to_rows.observe(0.004);
         metrics.requests.get_or_create(&Response { status: 200 }).inc();
+        metrics.write_transaction.get_or_create(&Purpose { purpose: "groups" }).observe(0.003);
         let text = metrics.clone().text(None);
         for expected in [
             "# HELP skillmeatd_rows_written_total Rows written to the cache.\n",
@@ -336,6 +353,8 @@ mod tests {
             "# TYPE skillmeatd_watches_held gauge\nskillmeatd_watches_held 3\n",
             "skillmeatd_files_to_rows_seconds_bucket{le=\"0.005\"} 1\n",
             "skillmeatd_files_to_rows_seconds_count 1\n",
+            "skillmeatd_write_transaction_seconds_bucket{le=\"0.0025\",purpose=\"groups\"} 0\n",
+            "skillmeatd_write_transaction_seconds_bucket{le=\"0.005\",purpose=\"groups\"} 1\n",
             "skillmeatd_requests_total{status=\"200\"} 1\n",
             "skillmeatd_reconciles_total{result=\"failed\"} 0\n",
             "skillmeatd_start_time_seconds 1700000000.5\n",

@@ -63,7 +63,7 @@ pub struct Status {
     /// Number of conflicts that wait for a decision.
     #[serde(default)]
     pub conflicts: usize,
-    /// DB collections with groups that no directory belongs to: their groups stay in the database alone.
+    /// DB collections that no directory belongs to: what they hold stays in the database alone.
     #[serde(default)]
     pub database_only: Vec<DatabaseOnly>,
     /// What the system keeps the daemon from.
@@ -78,6 +78,12 @@ pub struct DatabaseOnly {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Why none does.
+    #[serde(default)]
+    pub reason: String,
+    /// How many groups it has.
+    #[serde(default)]
+    pub groups: usize,
 }
 
 /// What the system keeps the thread that writes from.

@@ -16,8 +16,9 @@ use chrono::Utc;
 use super::board::{self, Findings, Writes};
 use crate::config::Config;
 use crate::control::protocol::Database;
-use crate::db::{Cache, DbError};
+use crate::db::{Cache, DbError, Hold, Listener};
 use crate::domain::dirty::ScanScope;
+use crate::domain::halves::{Halfway, Halves};
 use crate::domain::model::{ArtifactId, Desired, Problem};
 use crate::domain::plan::{self, Decision};
 use crate::domain::reactor::Setback;
@@ -66,6 +67,7 @@ pub struct Engine {
     cache: Option<Cache>,
     database: Database,
     absences: Absences,
+    halfway: Halfway,
     memory: Memory,
     /// Of what each artifact's frontmatter said when it was last followed. The text is in our own state.
     bases: Bases,
@@ -85,6 +87,8 @@ pub struct Engine {
     /// Manifests written.
     writes: Writes,
     state_trouble: StateTrouble,
+    /// Who is told of each write transaction in the cache.
+    listener: Listener,
 }
 
 /// By collection directory and artifact.
@@ -98,6 +102,8 @@ struct Decided {
     refused: BTreeSet<ArtifactId>,
     /// Artifacts whose tags were changed in the database alone.
     tags_waiting: BTreeSet<ArtifactId>,
+    /// How many have half a change of their tags that is still waited for.
+    halves: usize,
 }
 
 /// A reconcile's setback, with what to say about it.
@@ -149,6 +155,7 @@ impl Engine {
             confirmed: state.confirmed().await.map_err(failed)?,
             agreed_tags: Arc::new(assignments::load(&state).await.map_err(failed)?),
             due: BTreeSet::new(),
+            left_halves: Halves::new(),
         };
         Ok(Self {
             scanner,
@@ -158,6 +165,7 @@ impl Engine {
             cache: None,
             database: Database::default(),
             absences: Absences::default(),
+            halfway: Halfway::default(),
             memory,
             bases,
             notices: notice.into_iter().collect(),
@@ -170,7 +178,15 @@ impl Engine {
             authored: false,
             exchange,
             writes: Writes::default(),
+            listener: Listener::default(),
         })
+    }
+
+    /// Tell of each write transaction in the cache.
+    #[must_use]
+    pub fn telling_holds(mut self, listener: impl Fn(Hold) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
+        self
     }
 
     /// Have other programs run by this runtime's threads. They inherit the restrictions of the thread that starts them.
@@ -206,10 +222,11 @@ impl Engine {
         self.state.save_confirmed(&collection, Some(confirmed), Utc::now().timestamp_millis()).await
     }
 
-    /// When the next absence becomes due.
+    /// When the next absence becomes due, or half a change has been waited for.
     #[must_use]
     pub fn look_again(&self) -> Option<Instant> {
-        self.absences.next(Instant::now(), self.config.remove_grace)
+        let now = Instant::now();
+        self.absences.next(now, self.config.remove_grace).into_iter().chain(self.halfway.next(now)).min()
     }
 
     /// Whether the cache has been written by another process since the last look, was replaced, or is not open.
@@ -307,7 +324,7 @@ impl Engine {
         if pending || !cache.is_compared() || all_rows && self.verification.is_due(Instant::now()) {
             return Ok(Scope::All);
         }
-        let waiting = !self.absences.is_empty();
+        let waiting = !self.absences.is_empty() || self.decided.halves > 0;
         Ok(if all_rows && (waiting || !cache.is_as_left().await?) { Scope::All } else { touched })
     }
 
@@ -337,6 +354,7 @@ impl Engine {
             };
             let now = Instant::now();
             self.memory.due = self.absences.due(now, self.config.remove_grace);
+            self.memory.left_halves = self.halfway.left(now);
             let memory = &self.memory;
             let mut decision = Decision::default();
             let mut is_new = false;
@@ -359,6 +377,8 @@ impl Engine {
                     } else {
                         decision.tags_waiting.retain(|id| !part.contains(id));
                         decision.tags_waiting.extend(made.tags_waiting);
+                        decision.halves.retain(|id, _| !part.contains(id));
+                        decision.halves.extend(made.halves);
                     }
                     plan
                 })
@@ -376,6 +396,8 @@ impl Engine {
             findings.cost.busy_retries = applied.busy_retries;
             self.absences.observe(&decision.absent, scope, now);
             self.absences.forget(&applied.removed);
+            self.halfway.observe(&decision.halves, scope, now);
+            self.decided.halves = self.halfway.waiting(now);
             self.remember(desired, scope, &decision, &applied.removed);
             self.note_agreed_tags(desired, touched, &decision.tags_waiting);
             self.decided.tags_waiting.retain(|id| !scope.contains(id));

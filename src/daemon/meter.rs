@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use super::board::{Findings, Writes};
-use crate::control::metrics::{Cause, Ending, Metrics};
+use crate::control::metrics::{Cause, Ending, Metrics, Purpose};
+use crate::db::Hold;
 use crate::domain::hint::Hint;
 use crate::domain::reactor::{Effect, Event};
 use crate::fs::watch::Coverage;
@@ -89,6 +90,12 @@ impl Meter {
         if changed {
             self.cache = None; // what the comparison after this finds is not about groups
         }
+    }
+
+    /// A write transaction in the cache has ended.
+    pub(super) fn held(&self, hold: Hold) {
+        let held = self.metrics.write_transaction.get_or_create(&Purpose { purpose: hold.purpose.name() });
+        held.observe(hold.time.as_secs_f64());
     }
 
     fn written(&mut self, writes: Writes, now: Instant) {

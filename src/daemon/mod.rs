@@ -86,6 +86,9 @@ pub enum DaemonError {
 /// Rows whose verification somebody took back are verified again after this, if nothing else leads to it.
 const RECHECK: Duration = Duration::from_secs(10);
 
+/// A write transaction that takes so long is worth an entry of `trace`: whoever else writes may have noticed.
+const LONG_HOLD: Duration = Duration::from_millis(10);
+
 /// Everything that wakes the loop.
 #[derive(Debug)]
 enum Input {
@@ -348,6 +351,14 @@ impl Daemon {
             }
             Input::Worker(Answer::Alive) => {
                 self.sign_of_life(Part::Worker);
+                None
+            }
+            Input::Worker(Answer::Held(hold)) => {
+                self.meter.held(hold);
+                if hold.time >= LONG_HOLD {
+                    let at = || board::rfc3339(Utc::now());
+                    self.board.recent().trace.add("held", &hold, at);
+                }
                 None
             }
             Input::Worker(Answer::CacheChecked { changed, writes }) => {

@@ -121,8 +121,17 @@ impl Told {
         if new.len() > AT_ONCE {
             tracing::warn!(more = new.len() - AT_ONCE, "more problems; `skillmeatd problems` lists them");
         }
+        let now: BTreeSet<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        let mended: Vec<&str> = told.difference(&now).copied().collect();
         if problems.is_empty() && !self.problems.is_empty() {
             tracing::info!("no problems any more");
+        } else {
+            for path in mended.iter().take(AT_ONCE) {
+                tracing::info!("no problem any more: {path}");
+            }
+            if mended.len() > AT_ONCE {
+                tracing::info!(more = mended.len() - AT_ONCE, "more problems are over");
+            }
         }
         let appeared: Vec<Problem> = problems.difference(&self.problems).take(NAMED).cloned().collect();
         let gone = self.problems.difference(&problems).count();

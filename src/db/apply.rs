@@ -24,7 +24,7 @@ use crate::domain::plan::{Assignment, NewArtifact, NewTag, Plan, Removal, Upsert
 use crate::domain::rows::{Actual, DEFAULT_COLLECTION, SENTINEL_PROJECT};
 
 /// Rows a statement. More gain nothing, and each statement stays in the connection's cache, prepared: a kilobyte a row.
-const CHUNK: usize = 25;
+pub(super) const CHUNK: usize = 25;
 
 /// What the writer has to know beside the plan, kept from one batch to the next.
 #[derive(Debug)]

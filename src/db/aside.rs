@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDateTime;
 use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
 
 use super::holders::{FILES, Holder, by_descriptor, by_lock, with_suffix};
 
@@ -122,14 +123,23 @@ fn unlink(pairs: &[(PathBuf, PathBuf)]) {
     }
 }
 
+/// How often the lock is tried while nobody can be named who has it.
+const TRIES: u32 = 100;
+
 /// Held until the file is closed.
-fn lock(path: &Path, file: &File) -> Result<(), AsideError> {
-    match fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(()),
-        Err(errno) => match by_lock(file) {
-            Some(holder) => Err(AsideError::Held(vec![holder])),
-            None => Err(AsideError::File { path: path.to_owned(), source: errno.into() }),
-        },
+pub(super) fn lock(path: &Path, file: &File) -> Result<(), AsideError> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        let Err(errno) = fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) else { return Ok(()) };
+        if let Some(holder) = by_lock(file) {
+            return Err(AsideError::Held(vec![holder]));
+        }
+        // Whoever had it has let go of it since, unless the system does not tell of it.
+        if tries == 0 || !matches!(errno, Errno::AGAIN | Errno::ACCESS) {
+            return Err(AsideError::File { path: path.to_owned(), source: errno.into() });
+        }
+        std::thread::yield_now();
     }
 }
 

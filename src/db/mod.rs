@@ -21,6 +21,7 @@ mod connect;
 mod entity;
 mod error;
 pub mod format;
+mod hold;
 mod holders;
 mod load;
 mod owned;
@@ -42,6 +43,7 @@ pub use changes::RECHECKS;
 pub use checks::library_version;
 pub use connect::FileId;
 pub use error::{DbError, Result};
+pub use hold::{Hold, Listener, Purpose};
 pub use holders::{Holder, holders};
 pub use owned::{Colors, Edits, Owned};
 pub use read::Reader;
@@ -100,6 +102,7 @@ pub struct Cache {
     /// Rows that were verified before this are told apart by the loads.
     stale_before: Option<Cutoffs>,
     patience: Duration,
+    listener: Listener,
 }
 
 impl Cache {
@@ -164,6 +167,7 @@ impl Cache {
                         compared: None,
                         stale_before: None,
                         patience: PATIENCE,
+                        listener: Listener::default(),
                         pinned: Some(pinned),
                     };
                     Ok(Opened { identity, cache: Some(cache) })

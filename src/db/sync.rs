@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::ConnectionTrait;
 use tokio::time::{Instant, sleep};
 
 use super::apply::{Names, Writer};
@@ -24,6 +24,7 @@ use super::changes::{Versions, versions};
 use super::company::Company;
 use super::connect::LOCK_RETRY;
 use super::error::{DbError, Result};
+use super::hold::{Purpose, WriteTransaction};
 use super::load::load;
 use super::{Cache, Capabilities};
 use crate::domain::model::ArtifactId;
@@ -111,9 +112,9 @@ impl Cache {
         let mut work = self.plan_for(scope, deadline, decide, &mut applied).await?;
         let mut company = Company::default();
         while !work.plan.is_empty() {
-            let txn = self.connection()?.write(deadline, &mut applied.busy_retries).await?;
-            let held = Instant::now();
-            if self.versions_in(&txn).await? != work.made_at {
+            let txn = self.begin_writing(Purpose::Artifacts, deadline, &mut applied.busy_retries).await?;
+            let held = txn.since();
+            if self.versions_in(&*txn).await? != work.made_at {
                 txn.rollback().await?;
                 applied.replans += 1;
                 if applied.replans > PATIENT_REPLANS {
@@ -159,10 +160,10 @@ impl Cache {
             let few = Scope::Artifacts(few.iter().cloned().collect());
             // However long all of it takes, each lock is waited for as long as any.
             let deadline = Instant::now() + self.patience;
-            let txn = self.connection()?.write(deadline, &mut applied.busy_retries).await?;
-            let held = Instant::now();
-            let made_at = self.versions_in(&txn).await?;
-            let actual = self.load_in(&txn, &few).await?;
+            let txn = self.begin_writing(Purpose::Artifacts, deadline, &mut applied.busy_retries).await?;
+            let held = txn.since();
+            let made_at = self.versions_in(&*txn).await?;
+            let actual = self.load_in(&*txn, &few).await?;
             let mut work = Work::new(decide(&actual, &few), &actual, made_at, &self.capabilities, applied);
             if work.plan.is_empty() {
                 txn.rollback().await?;
@@ -177,7 +178,7 @@ impl Cache {
     /// Writes a batch and commits.
     async fn write(
         &self,
-        txn: DatabaseTransaction,
+        txn: WriteTransaction,
         batch: Plan,
         names: &mut Names,
         now: NaiveDateTime,
@@ -188,7 +189,7 @@ impl Cache {
         let removed: Vec<ArtifactId> =
             batch.removals.iter().map(|removal| removal.artifact.clone()).collect();
         let mut writer = Writer {
-            db: &txn,
+            db: &*txn,
             capabilities: &self.capabilities,
             sentinel_path: &self.sentinel_path,
             now,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Cache;
 use super::error::Result;
+use super::hold::Purpose;
 use super::load::{Cells, all};
 use super::read::cutoff;
 use crate::domain::model::ArtifactId;
@@ -60,7 +61,7 @@ impl Cache {
     async fn invalidate(&mut self, sql: &str, value: Value) -> Result<u64> {
         let deadline = Instant::now() + self.patience;
         let done = async {
-            let txn = self.connection()?.write(deadline, &mut 0).await?;
+            let txn = self.begin_writing(Purpose::Invalidation, deadline, &mut 0).await?;
             let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, [value]);
             let done = txn.execute_raw(statement).await;
             match done {

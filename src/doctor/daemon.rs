@@ -60,7 +60,7 @@ impl Asked {
     /// DB collections whose groups stay there.
     pub(super) fn database_only(&self) -> Vec<String> {
         let named = self.status.iter().flat_map(|status| &status.database_only);
-        named.map(|collection| format!("{:?}", collection.name)).collect()
+        named.filter(|only| only.groups > 0).map(|collection| format!("{:?}", collection.name)).collect()
     }
 
     /// Artifacts whose rows wait for a person's word.

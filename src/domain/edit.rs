@@ -148,8 +148,8 @@ pub fn edit_sections(text: &str, edits: &SectionEdits, now: NaiveDateTime) -> Re
     if !edits.artifact_tags.is_empty() {
         out = Cow::Owned(with_tags(text, &edits.artifact_tags)?);
     }
-    let groups = edits.groups.as_ref().map(owned::Target::groups);
-    let tags = edits.tags.as_ref().map(owned::Target::tags);
+    let groups = edits.groups.as_ref().map(|groups| owned::Target::groups(groups, &edits.renamed_groups));
+    let tags = edits.tags.as_ref().map(|tags| owned::Target::tags(tags, &edits.renamed_tags));
     for target in tags.iter().chain(&groups) {
         out = Cow::Owned(owned::apply(&out, target)?);
     }

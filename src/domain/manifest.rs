@@ -20,6 +20,7 @@ mod split;
 mod strict;
 mod value;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -178,18 +179,22 @@ pub(super) fn read_lists(text: &str) -> Option<Manifest> {
 ///
 /// # Errors
 /// The path leads out of the collection, or nowhere.
-pub fn artifact_path(path: &str) -> Result<String, BadPath> {
+pub fn artifact_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
     if path.starts_with('/') {
         return Err(BadPath::Absolute);
     }
     if path.contains('\0') {
         return Err(BadPath::Nul);
     }
-    let components: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if components.contains(&"..") {
+    let is_name = |part: &&str| !part.is_empty() && *part != ".";
+    if path.split('/').any(|part| part == "..") {
         return Err(BadPath::Parent);
     }
-    if components.is_empty() { Err(BadPath::Empty) } else { Ok(components.join("/")) }
+    if path.split('/').all(|part| is_name(&part)) {
+        return Ok(path.into());
+    }
+    let components: Vec<&str> = path.split('/').filter(is_name).collect();
+    if components.is_empty() { Err(BadPath::Empty) } else { Ok(components.join("/").into()) }
 }
 
 /// Why the files at an entry's `path` are not looked at. SkillMeat itself does not check the path.

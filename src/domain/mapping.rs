@@ -10,6 +10,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{DEFAULT_COLLECTION, DbCollection};
 
+/// Why a row stands for no directory: its groups stay in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmapped {
+    /// Its name could not be a collection directory's: it has a `/`, begins with a dot, or is empty.
+    NoName,
+    /// There is no directory of exactly this name.
+    NoDirectory,
+    /// The directory it names belongs to the row of this id.
+    Taken(String),
+    /// Several rows claim the directory it names with the same right.
+    Disputed,
+}
+
+impl std::fmt::Display for Unmapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoName => {
+                f.write_str("its name is refused, for no collection directory may be called that")
+            }
+            Self::NoDirectory => f.write_str("no directory is called exactly that"),
+            Self::Taken(id) => write!(f, "the directory belongs to collection {id}"),
+            Self::Disputed => f.write_str("other collections claim the same directory, so none has it"),
+        }
+    }
+}
+
 /// How a row came to a directory, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
@@ -26,6 +52,8 @@ pub struct Mapping {
     pub by_directory: BTreeMap<String, String>,
     /// Directories no row was given, because these rows claim it with the same right.
     pub disputed: BTreeMap<String, Vec<String>>,
+    /// The other rows, by id. `default` is among them where there is no such directory.
+    pub unmapped: BTreeMap<String, Unmapped>,
 }
 
 /// Map the rows of `collections` to the listed directory names.
@@ -38,21 +66,28 @@ pub struct Mapping {
 pub fn map(directories: &BTreeSet<String>, rows: &BTreeMap<String, DbCollection>) -> Mapping {
     let has_default = rows.contains_key(DEFAULT_COLLECTION);
     let mut claims: BTreeMap<&str, Vec<(Claim, &str)>> = BTreeMap::new();
+    let mut mapping = Mapping::default();
     for row in rows.values() {
         if let Some((claim, directory)) = claim(row, has_default, directories) {
             claims.entry(directory).or_default().push((claim, &row.id));
+        } else {
+            let why = if is_name(&row.name) { Unmapped::NoDirectory } else { Unmapped::NoName };
+            mapping.unmapped.insert(row.id.clone(), why);
         }
     }
-    let mut mapping = Mapping::default();
     for (directory, mut claimants) in claims {
         claimants.sort_unstable();
         match claimants.as_slice() {
             [(first, _), (second, _), ..] if first == second => {
-                let rows = claimants.iter().map(|(_, id)| (*id).to_owned()).collect();
+                let rows: Vec<String> = claimants.iter().map(|(_, id)| (*id).to_owned()).collect();
+                mapping.unmapped.extend(rows.iter().map(|id| (id.clone(), Unmapped::Disputed)));
                 mapping.disputed.insert(directory.to_owned(), rows);
             }
-            [(_, id), ..] => {
-                mapping.by_directory.insert(directory.to_owned(), (*id).to_owned());
+            [(_, first), others @ ..] => {
+                let taken =
+                    |(_, id): &(Claim, &str)| ((*id).to_owned(), Unmapped::Taken((*first).to_owned()));
+                mapping.unmapped.extend(others.iter().map(taken));
+                mapping.by_directory.insert(directory.to_owned(), (*first).to_owned());
             }
             [] => {}
         }
@@ -75,6 +110,11 @@ fn claim<'a>(
         .map(|d| (Claim::Id, d))
         .or_else(|| listed(&row.name).map(|d| (Claim::Name, d)))
         .or_else(|| row.slug.as_deref().and_then(listed).map(|d| (Claim::Slug, d)))
+}
+
+/// Whether a directory below `collections` could be called so and be one of ours.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0'])
 }
 
 #[cfg(test)]
@@ -134,6 +174,31 @@ mod tests {
         for name in ["../work", "/work", "work/", "work/../work", "work ", "", ".", ".."] {
             check(&["work"], &[row("abc", name, Some(name), None)], &[]);
         }
+    }
+
+    #[test]
+    fn a_row_that_stands_for_nothing_says_why() {
+        let rows = [
+            row("a", "../work", None, None),
+            row("b", "work ", None, None),
+            row("c", "work", None, None),
+            row("d", ".work", None, None),
+            row("work", "x", None, None),
+            row("default", "Default Collection", None, None),
+            row("e", "two", None, None),
+            row("f", "two", None, None),
+        ];
+        let mapping = check(&["two", "work"], &rows, &[("work", "work")]);
+        let why = [
+            ("a", Unmapped::NoName),
+            ("b", Unmapped::NoDirectory),
+            ("c", Unmapped::Taken("work".into())),
+            ("d", Unmapped::NoName),
+            ("default", Unmapped::NoDirectory),
+            ("e", Unmapped::Disputed),
+            ("f", Unmapped::Disputed),
+        ];
+        assert_eq!(mapping.unmapped, why.map(|(id, why)| (id.to_owned(), why)).into());
     }
 
     #[test]

@@ -129,6 +129,7 @@ pub fn resolve(input: &Input<'_>, theirs: &[&Conflict]) -> Merged {
         &mut problems,
     );
     merged.file.tags = tags.file;
+    merged.file.renamed_tags = tags.renamed;
     merged.agreed.tags = tags.agreed;
 
     if input.db.groups.is_some() {
@@ -184,7 +185,7 @@ fn merge_groups(
     outcome::edit_db(&mut merged.db, &groups, &order, &sides, db, &members);
 
     let is_held = input.file.groups_incomplete;
-    let wanted = outcome::edit_file(&groups, &order, input, &members);
+    let wanted = outcome::edit_file(&groups, &order, input, &sides, &members);
     if wanted.is_some() {
         if is_held {
             problems.push(
@@ -209,6 +210,14 @@ fn merge_groups(
         }
     }
     merged.file.groups = wanted.filter(|_| !is_held);
+    if let Some(wanted) = &merged.file.groups {
+        let file = &input.file.groups.by_name;
+        let is_there = |(old, new): &(&String, &String)| {
+            file.contains_key(*old) && !file.contains_key(*new) && wanted.by_name.contains_key(*new)
+        };
+        let renamed = sides.renamed_in_db.iter().filter(is_there);
+        merged.file.renamed_groups = renamed.map(|(old, new)| (old.clone(), new.clone())).collect();
+    }
     outcome::agree(&mut merged.agreed, &groups, &order, &sides, input, is_held);
 }
 

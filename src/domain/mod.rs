@@ -15,6 +15,7 @@ pub mod edit;
 pub mod fingerprint;
 pub mod follow;
 pub mod frontmatter;
+pub mod halves;
 pub mod hint;
 pub mod manifest;
 pub mod mapping;

@@ -221,6 +221,10 @@ pub struct SectionEdits {
     pub groups: Option<Groups>,
     /// The definitions the section shall have.
     pub tags: Option<Tags>,
+    /// New name by the name in the file: the same entry, with all that is in it and around it. Nothing without `groups`.
+    pub renamed_groups: BTreeMap<String, String>,
+    /// New slug by the slug in the file, likewise. Nothing without `tags`.
+    pub renamed_tags: BTreeMap<String, String>,
     /// New `tags` of single artifacts (whole lists, in order).
     pub artifact_tags: BTreeMap<ArtifactId, Vec<String>>,
 }

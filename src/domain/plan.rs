@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compact::PackedRow;
+use super::halves::Halves;
 use super::mapping;
 use super::model::{Artifact, ArtifactId, Desired, Problem, Row};
 use super::removal::{self, Halt, Memory};
@@ -141,6 +142,9 @@ pub struct Decision {
     /// Artifacts whose tags somebody may have changed in the database since the agreement in [`Memory::agreed_tags`]:
     /// their tags are left alone until that has been carried to the file.
     pub tags_waiting: BTreeSet<ArtifactId>,
+    /// Artifacts whose tags somebody has changed in one of the two places alone, and may be about to change in the other:
+    /// their tags are left alone, too.
+    pub halves: Halves,
     /// What a person should know: an artifact in two directories, a directory claimed by two rows.
     pub problems: Vec<Problem>,
 }
@@ -177,7 +181,8 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
     let by_name: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.name.as_str(), tag)).collect();
     let by_id: BTreeMap<&str, &DbTag> = actual.tags.iter().map(|tag| (tag.id.as_str(), tag)).collect();
 
-    let mut tags_waiting = BTreeSet::new();
+    let (mut tags_waiting, mut halves) = (BTreeSet::new(), Halves::new());
+    let mut held = BTreeSet::new();
     for (id, (_, artifact)) in &winners {
         let entry = artifact.entry.unpack();
         if !actual.artifacts.contains_key(id) {
@@ -190,10 +195,19 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         let assigned = actual.artifact_tags.get(*id);
         let names = assigned.into_iter().flatten().filter_map(|tag_id| by_id.get(tag_id.as_str()));
         let row = Row::new(&entry, artifact.fingerprint.as_deref());
-        let is_waiting = is_waiting(id, &row, actual, memory, names.map(|row| &row.name));
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, id, row, is_waiting);
-        if is_waiting {
+        let names: Vec<&String> = names.map(|row| &row.name).collect();
+        let changed = tags_changed(id, &row.tags, actual, memory, &names);
+        if let Changed::Half(digest) = changed {
+            halves.insert((*id).clone(), digest);
+        }
+        let is_left = memory.left_halves.get(*id) == halves.get(*id);
+        let is_held = changed == Changed::Both || halves.contains_key(*id) && !is_left;
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, id, row, is_held);
+        if changed == Changed::Both {
             tags_waiting.insert((*id).clone());
+        }
+        if is_held {
+            held.insert((*id).clone());
             continue;
         }
 
@@ -229,9 +243,9 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         match mapping.by_directory.get(directory) {
             Some(row) if row != DEFAULT_COLLECTION => {
                 for (id, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
-                    let is_waiting = tags_waiting.contains(id);
+                    let is_held = held.contains(id);
                     let wanted = Row::new(&artifact.entry.unpack(), artifact.fingerprint.as_deref());
-                    upsert(&mut plan, actual, row, id, wanted, is_waiting);
+                    upsert(&mut plan, actual, row, id, wanted, is_held);
                 }
             }
             _ => {}
@@ -249,7 +263,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
                 .map(|(id, _)| Removal { collection: collection.to_owned(), artifact: id.clone() }),
         );
     }
-    Decision { plan, absent, halts, tags_waiting, problems }
+    Decision { plan, absent, halts, tags_waiting, halves, problems }
 }
 
 /// The artifact that stands for each id in scope: the active collection's, else that of the first directory in
@@ -289,21 +303,46 @@ fn winners<'d>(
     (winners, problems)
 }
 
-/// Whether the artifact's tags in the database are not to be touched yet. Where `tags_json` says what the file says there
-/// is nothing to carry there.
-fn is_waiting<'a>(
+/// Who may have changed an artifact's tags in the database since file and database last agreed on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    /// Nobody, or it comes to the same as the file.
+    No,
+    /// Somebody, in one of the two places; with a digest of what stands in both.
+    Half(u64),
+    /// Somebody, in both.
+    Both,
+}
+
+/// `assigned` are the names of the tags that `artifact_tags` names. Where both places say what the file says there is
+/// nothing to carry there.
+fn tags_changed(
     id: &ArtifactId,
-    wanted: &Row,
+    in_file: &[String],
     actual: &Actual,
     memory: &Memory,
-    assigned: impl Iterator<Item = &'a String>,
-) -> bool {
-    let Some(agreed) = memory.agreed_tags.get(id) else { return false };
+    assigned: &[&String],
+) -> Changed {
+    let Some(agreed) = memory.agreed_tags.get(id) else { return Changed::No };
     let Some(current) = actual.memberships.get(DEFAULT_COLLECTION).and_then(|rows| rows.get(id)) else {
-        return false;
+        return Changed::No;
     };
     let tags_json = current.row.unpack().tags;
-    current.sound && tags_json != wanted.tags && tags::may_differ(*agreed, &tags_json, assigned)
+    let is_plain = assigned.len() == in_file.len()
+        && in_file.iter().all(|name| assigned.contains(&name))
+        && tags_json == in_file;
+    if !current.sound || is_plain {
+        return Changed::No; // most of them, and without a digest
+    }
+    let rows = tags::digest(assigned.iter().copied());
+    match (tags::digest(&tags_json) != *agreed, rows != *agreed) {
+        (true, true) if tags_json != in_file => Changed::Both,
+        // A file that has changed as well says what shall stand.
+        (true, false) | (false, true) if tags::digest(in_file) == *agreed => {
+            Changed::Half(tags::digest(&tags_json).rotate_left(1) ^ rows)
+        }
+        _ => Changed::No,
+    }
 }
 
 fn upsert(

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::halves::Halves;
 use super::model::{ArtifactId, Collection, Desired, Doubt};
 use super::rows::{Actual, DEFAULT_COLLECTION, Scope};
 
@@ -34,6 +35,8 @@ pub struct Memory {
     /// the database, the plan leaves an artifact's tags alone. Whoever has carried the change to the file, or found that
     /// there is none, takes the artifact out of here for the next plan, and puts the new digest in when that is applied.
     pub agreed_tags: Arc<BTreeMap<ArtifactId, u64>>,
+    /// Half a change of tags that nobody has completed in time.
+    pub left_halves: Halves,
 }
 
 /// A collection whose removals wait for a person.
@@ -205,6 +208,7 @@ impl Memory {
             due: BTreeSet::new(),
             confirmed: self.confirmed_after(done),
             agreed_tags: Arc::clone(&self.agreed_tags),
+            left_halves: Halves::new(),
         }
     }
 

@@ -79,7 +79,7 @@ pub struct EntryFile {
 /// # Errors
 /// See [`AuthorError`].
 pub fn read(collection: &Path, path: &str, kind: Kind) -> Result<EntryFile, AuthorError> {
-    let below = artifact_path(path).map_err(|_| AuthorError::Outside)?;
+    let below = artifact_path(path).map_err(|_| AuthorError::Outside)?.into_owned();
     let artifact = collection.join(&below);
     let missing = || AuthorError::NoEntryFile(artifact.clone());
     let found = fs::metadata(&artifact).map_err(|error| match error.kind() {
@@ -187,7 +187,7 @@ impl Identity {
     /// Of what is at the artifact's path now; a link is the link.
     #[must_use]
     pub fn of(collection: &Path, path: &str) -> Option<Self> {
-        let found = collection.join(artifact_path(path).ok()?).symlink_metadata().ok()?;
+        let found = collection.join(&*artifact_path(path).ok()?).symlink_metadata().ok()?;
         Some(Self { dev: found.dev(), ino: found.ino() })
     }
 }
@@ -199,10 +199,10 @@ impl Identity {
 /// See [`AuthorError`].
 pub fn remove(collection: &Path, path: &str, identity: Identity) -> Result<bool, AuthorError> {
     let below = artifact_path(path).map_err(|_| AuthorError::Outside)?;
-    let target = collection.join(&below);
+    let target = collection.join(&*below);
     // Every directory on the way is a real one.
     let mut at = collection.to_owned();
-    for component in Path::new(&below).parent().into_iter().flat_map(Path::components) {
+    for component in Path::new(&*below).parent().into_iter().flat_map(Path::components) {
         let Component::Normal(name) = component else { return Err(AuthorError::Outside) };
         at.push(name);
         if at.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink()) {
@@ -243,7 +243,7 @@ fn discard(path: &Path) -> Result<(), AuthorError> {
 /// # Errors
 /// See [`AuthorError`].
 pub fn tidy(collection: &Path, path: &str) -> Result<(), AuthorError> {
-    let target = collection.join(artifact_path(path).map_err(|_| AuthorError::Outside)?);
+    let target = collection.join(&*artifact_path(path).map_err(|_| AuthorError::Outside)?);
     discard(&hidden(&target, "new"))?;
     discard(&hidden(&target, "gone"))
 }

@@ -14,6 +14,9 @@ use super::plan::{Act, Failing};
 const TRIES: u32 = 80;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Longest a program may take for a step: a service that is stopped may finish what it has in hand.
+const STEP: Duration = Duration::from_mins(5);
+
 /// Why a step could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
@@ -107,7 +110,7 @@ fn run(program: &Program, arguments: &[&str], failing: Failing) -> Result<(), Ac
     let mut tries = if failing == Failing::IsTooEarly { TRIES } else { 1 };
     loop {
         tries -= 1;
-        match program.call(arguments) {
+        match program.call_within(arguments, STEP) {
             Ok(said) if said.ok || failing == Failing::IsNothing => return Ok(()),
             Ok(said) if tries == 0 => return Err(ActError::Failed { line, complaint: said.complaint() }),
             Ok(_) => std::thread::sleep(PAUSE),

@@ -1,9 +1,16 @@
-//! Running the programs that a service manager is asked with.
+//! Running the programs that a service manager is asked with, none of them for longer than it may take.
 //!
 //! What this module does not do: know what they say.
 
-use std::io;
-use std::process::{Command, Stdio};
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+/// How long a question may take: systemctl answers in milliseconds when there is anybody to ask.
+const QUESTION: Duration = Duration::from_secs(10);
+/// Between two looks whether a program that has nothing more to say has ended.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +31,14 @@ impl Said {
     pub fn complaint(&self) -> String {
         let said = [&self.stderr, &self.stdout].into_iter().find_map(|text| text.lines().last());
         said.map_or_else(|| format!("exit status {:?}", self.code), ToOwned::to_owned)
+    }
+}
+
+/// Why a program gave no answer.
+pub(super) fn unasked(program: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => format!("{program} does not answer: {error}"),
+        _ => format!("there is no {program}: {error}"),
     }
 }
 
@@ -62,18 +77,65 @@ impl Program {
         command
     }
 
-    /// Run it to its end.
+    /// Ask it something: run it to its end, for ten seconds at most.
     ///
     /// # Errors
-    /// When it cannot be started: it is not there.
+    /// When it cannot be started: it is not there. `TimedOut` when it did not come to its end; it is killed then.
     pub fn call(&self, arguments: &[&str]) -> io::Result<Said> {
-        let output = self.command(arguments).output()?;
-        Ok(Said {
-            ok: output.status.success(),
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+        self.call_within(arguments, QUESTION)
+    }
+
+    /// Run it to its end, for `limit` at most.
+    ///
+    /// # Errors
+    /// As [`Program::call`].
+    pub fn call_within(&self, arguments: &[&str], limit: Duration) -> io::Result<Said> {
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let streams = (child.stdout.take().map(drain), child.stderr.take().map(drain));
+        let ended = to_its_end(&mut child, &streams, Instant::now() + limit);
+        if !matches!(ended, Ok(Some(_))) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        ended?.ok_or_else(|| {
+            let why = format!("it did not end within {} s", limit.as_secs_f64());
+            io::Error::new(io::ErrorKind::TimedOut, why)
         })
+    }
+}
+
+/// What comes out of a pipe until all who could write to it are gone, read beside us: a pipe that nobody reads stops
+/// the writer.
+fn drain(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = sync_channel(1);
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+type Stream = Option<Receiver<Vec<u8>>>;
+
+/// `None` when it takes until later than `end`.
+fn to_its_end(child: &mut Child, streams: &(Stream, Stream), end: Instant) -> io::Result<Option<Said>> {
+    let left = || end.saturating_duration_since(Instant::now());
+    let text = |stream: &Stream| {
+        let bytes = stream.as_ref().and_then(|stream| stream.recv_timeout(left()).ok())?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let (Some(stdout), Some(stderr)) = (text(&streams.0), text(&streams.1)) else { return Ok(None) };
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let stderr = stderr.trim_end().to_owned();
+            return Ok(Some(Said { ok: status.success(), code: status.code(), stdout, stderr }));
+        }
+        if left().is_zero() {
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -97,5 +159,24 @@ mod tests {
         assert_eq!((said.ok, said.code, said.stdout.as_str()), (false, Some(3), "out\n"));
         assert_eq!(said.complaint(), "why");
         assert!(Program::new(&["no-such-program-at-all"]).call(&[]).is_err());
+        // More than a pipe holds, on both.
+        let lines = "i=0; while [ $i -lt 20000 ]; do echo 0123456789; echo 0123456789 >&2; i=$((i+1)); done";
+        let said = Program::new(&["sh", "-c"]).call(&[lines]).unwrap();
+        assert_eq!((said.ok, said.stdout.len(), said.stderr.len()), (true, 220_000, 219_999));
+    }
+
+    #[test]
+    fn who_does_not_come_to_an_end_is_not_waited_for() {
+        let limit = Duration::from_millis(300);
+        // One that says nothing, one that closes its mouth and stays, and one whose child stays.
+        for script in ["exec sleep 60", "exec >/dev/null 2>&1 sleep 60", "sleep 1 & exit 0"] {
+            let began = Instant::now();
+            let error = Program::new(&["sh", "-c"]).call_within(&[script], limit).unwrap_err();
+            assert_eq!(
+                (error.kind(), error.to_string().as_str()),
+                (io::ErrorKind::TimedOut, "it did not end within 0.3 s")
+            );
+            assert!(began.elapsed() >= limit && began.elapsed() < Duration::from_secs(30), "{script}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::call::Program;
+use super::call::{Program, unasked};
 use super::plan::{Commands, Found};
 use super::{Kind, Running, missing_above};
 
@@ -61,7 +61,7 @@ impl Launchd {
 
     fn ask(&self) -> Result<Running, String> {
         let call = |arguments: &[&str]| {
-            self.commands.control.call(arguments).map_err(|error| format!("there is no launchctl: {error}"))
+            self.commands.control.call(arguments).map_err(|error| unasked("launchctl", &error))
         };
         let domain = call(&["print-disabled", &self.commands.domain])?;
         if !domain.ok {

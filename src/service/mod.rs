@@ -17,6 +17,7 @@ use crate::paths::Platform;
 pub mod act;
 pub mod call;
 pub mod launchd;
+pub mod limits;
 pub mod plan;
 pub mod seal;
 pub mod systemd;

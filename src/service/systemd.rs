@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::call::Program;
+use super::call::{Program, unasked};
 use super::plan::{Commands, Found};
 use super::{Kind, Running, missing_above};
 
@@ -77,7 +77,7 @@ impl Systemd {
         let call = |arguments: &[&str]| match self.commands.control.call(arguments) {
             Ok(said) if said.ok => Ok(said.stdout),
             Ok(said) => Err(said.complaint()),
-            Err(error) => Err(format!("there is no systemctl: {error}")),
+            Err(error) => Err(unasked("systemctl", &error)),
         };
         let places = call(&["show", "--property=UnitPath", "--value"])?;
         let own = self.config_home.join("systemd/user");

@@ -79,18 +79,22 @@ impl State {
         )];
         statements.extend(seen_statements(collection, seen));
         if !conflicts.is_empty() {
-            let mut rows = Vec::new();
-            for (id, conflict) in conflicts {
-                rows.push(json!([id, collection, serde_json::to_string(conflict)?, at_ms]));
-            }
-            statements.push((
-                "INSERT INTO conflicts (id, collection, payload, at_ms)
-                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
-                    ON CONFLICT DO NOTHING",
-                vec![json!(rows).to_string().into()],
-            ));
+            statements.push(conflicts_statement(collection, conflicts, at_ms)?);
         }
         self.write(statements).await
+    }
+
+    /// Writes down conflicts while there is no agreement: what gives way in them is about to be overwritten.
+    ///
+    /// # Errors
+    /// See [`super::StateError`].
+    pub async fn save_conflicts<C: Serialize>(
+        &self,
+        collection: &str,
+        conflicts: &BTreeMap<String, C>,
+        at_ms: i64,
+    ) -> Result<()> {
+        self.write(vec![conflicts_statement(collection, conflicts, at_ms)?]).await
     }
 
     /// Writes down sections that were seen in a manifest, the oldest first, while there is no agreement.
@@ -214,6 +218,21 @@ impl State {
         ])
         .await
     }
+}
+
+fn conflicts_statement<C: Serialize>(
+    collection: &str,
+    conflicts: &BTreeMap<String, C>,
+    at_ms: i64,
+) -> Result<(&'static str, Vec<Value>)> {
+    let mut rows = Vec::new();
+    for (id, conflict) in conflicts {
+        rows.push(json!([id, collection, serde_json::to_string(conflict)?, at_ms]));
+    }
+    let sql = "INSERT INTO conflicts (id, collection, payload, at_ms)
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+        ON CONFLICT DO NOTHING";
+    Ok((sql, vec![json!(rows).to_string().into()]))
 }
 
 /// A section seen again moves to the front; the oldest beyond [`KEPT_DIGESTS`] go.

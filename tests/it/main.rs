@@ -17,6 +17,7 @@ mod groups;
 mod home;
 mod interop;
 mod lists;
+mod package;
 mod service;
 mod tidy;
 mod web;

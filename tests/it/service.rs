@@ -6,7 +6,7 @@ mod install;
 mod rounds;
 mod sandbox;
 mod systemd;
-mod watchdog;
+pub(crate) mod watchdog;
 
 use std::fs;
 use std::io::Write as _;

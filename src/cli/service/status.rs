@@ -10,8 +10,10 @@ use super::{job, manager, no_manager};
 use crate::cli::{Context, Exit, Output};
 use crate::config::Config;
 use crate::control::protocol::{Sandbox, Status};
+use crate::service::limits::limits;
 use crate::service::plan::Found;
 use crate::service::seal::{self, Hand};
+use crate::service::systemd::UNIT;
 use crate::service::{Kind, Manager, confinement};
 
 /// The version of the JSON form.
@@ -80,6 +82,9 @@ pub(super) struct Report {
     daemon: Option<String>,
     no_new_privileges: Option<bool>,
     system_calls_filtered: Option<bool>,
+    /// Bytes and processes that the kernel lets it have; `null` where it sets no limit of the service's own.
+    memory_max: Option<u64>,
+    tasks_max: Option<u64>,
     sandbox: Option<Sandbox>,
 }
 
@@ -106,6 +111,7 @@ impl Report {
             Some((_, Hand::Foreign)) => "foreign",
         };
         let confinement = running.pid.and_then(confinement);
+        let limits = running.pid.map(|pid| limits(pid, UNIT)).unwrap_or_default();
         Self {
             schema: SCHEMA,
             manager: if found.kind == Kind::Systemd { "systemd" } else { "launchd" },
@@ -135,6 +141,8 @@ impl Report {
             }),
             no_new_privileges: confinement.map(|found| found.no_new_privileges),
             system_calls_filtered: confinement.map(|found| found.system_calls_filtered),
+            memory_max: limits.memory,
+            tasks_max: limits.tasks,
             sandbox: status.map(|status| status.sandbox),
         }
     }
@@ -228,10 +236,16 @@ impl Report {
             Some(Sandbox { detail: Some(detail), .. }) => held.push(format!("files: {detail}")),
             _ => {}
         }
-        if held.is_empty() {
-            return Ok(());
+        if !held.is_empty() {
+            writeln!(out, "sandbox    {}", held.join(", "))?;
         }
-        writeln!(out, "sandbox    {}", held.join(", "))
+        let memory = self.memory_max.map(|bytes| format!("{} MiB of memory", bytes >> 20));
+        let tasks = self.tasks_max.map(|count| format!("{count} tasks"));
+        let limits: Vec<String> = memory.into_iter().chain(tasks).collect();
+        if !limits.is_empty() {
+            writeln!(out, "limits     at most {}", limits.join(", "))?;
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! What this module does not do: write rows; wait for the reconcile.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -394,7 +395,6 @@ impl Engine {
         let files = Identity::of(&root, &path);
         // What other entries use too is not this artifact's to remove.
         let parsed = manifest::parse(current.manifest.as_bytes(), None);
-        let place = |path: &str| manifest::artifact_path(path).ok();
         let shared = parsed.is_ok_and(|parsed| {
             let own = place(&path);
             let mut others = parsed.manifest.entries.iter().filter(|entry| entry.id() != *id);
@@ -490,6 +490,10 @@ impl Engine {
             Step::Remove { .. } => Ok("undone"),
         }
     }
+}
+
+fn place(path: &str) -> Option<Cow<'_, str>> {
+    manifest::artifact_path(path).ok()
 }
 
 /// Whether one path is the other or below it.

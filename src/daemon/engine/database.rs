@@ -41,12 +41,19 @@ impl Engine {
             // Whoever deletes it may be deleting the whole tree, or about to put another one there.
             return Err(Stop::new(Setback::Transient, "the cache database is gone; making another one soon"));
         }
-        if matches!(opened.identity, Identity::Absent | Identity::Empty) && self.make_database().await? {
-            opened = Cache::open(&path, &home).await?;
+        if matches!(opened.identity, Identity::Absent | Identity::Empty) {
+            let missing = describe(&path, &opened.identity);
+            // Whoever cannot make one is asked again and again; that is news once.
+            let news = self.database.kind != missing.kind;
+            self.database = missing;
+            if self.make_database(news).await? {
+                opened = Cache::open(&path, &home).await?;
+            }
         }
         self.database = describe(&path, &opened.identity);
         match opened.cache {
-            Some(cache) => {
+            Some(mut cache) => {
+                cache.listen(self.listener.clone());
                 tracing::info!(kind = self.database.kind, "cache opened");
                 self.cache = Some(cache);
                 Ok(())
@@ -58,8 +65,9 @@ impl Engine {
         }
     }
 
-    /// Let somebody make the database that is missing, as the configuration says; whether anybody was to.
-    async fn make_database(&mut self) -> Result<bool, Stop> {
+    /// Let somebody make the database that is missing, as the configuration says; whether anybody was to. `news`: that is
+    /// told.
+    async fn make_database(&mut self, news: bool) -> Result<bool, Stop> {
         let program = match self.config.database.create {
             DatabaseCreate::Never => return Ok(false),
             DatabaseCreate::Standalone => None,
@@ -73,9 +81,16 @@ impl Engine {
             })?),
         };
         match program {
-            Some(program) => self.ask_skillmeat(program).await?,
+            Some(program) => {
+                if news {
+                    tracing::info!(program = %program.display(), "asking SkillMeat to make the cache database");
+                }
+                self.ask_skillmeat(program).await?;
+            }
             None => {
-                tracing::info!(path = %self.paths.cache_db.display(), "making a standalone cache database");
+                if news {
+                    tracing::info!(path = %self.paths.cache_db.display(), "making a standalone cache database");
+                }
                 if let Some(directory) = self.paths.cache_db.parent() {
                     create_private(directory)
                         .map_err(|error| Stop::new(Setback::CacheUnusable, board::chain(&error)))?;
@@ -109,7 +124,6 @@ impl Engine {
     /// The CLI's first command makes a good database; the web backend's first start does not
     /// (`skillmeat.cache.manager.CacheManager.initialize_cache` against `skillmeat.api.lifespan`).
     async fn ask_skillmeat(&self, program: PathBuf) -> Result<(), Stop> {
-        tracing::info!(program = %program.display(), "asking SkillMeat to make the cache database");
         let mut command = Command::new(&program);
         command.arg("list").env("HOME", &self.paths.home).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -19,6 +19,7 @@ use crate::control::protocol::artifact::Artifact;
 use crate::daemon::board::Writes;
 use crate::daemon::reads;
 use crate::daemon::sandbox::{self, Enforcement, Places};
+use crate::db::Hold;
 use crate::domain::dirty::ScanScope;
 use crate::domain::model::ArtifactId;
 use crate::paths::Paths;
@@ -43,6 +44,8 @@ pub(in crate::daemon) enum Answer {
     Reconciled { revision: u64, findings: Box<Findings>, look_again: Option<Instant> },
     /// The cache's change counter was looked at.
     CacheChecked { changed: bool, writes: Writes },
+    /// A write transaction in the cache has ended.
+    Held(Hold),
     /// The worker is there, as it was asked.
     Alive,
     /// The thread has panicked; there will be no more answers.
@@ -234,6 +237,8 @@ impl<D: Fn(Answer) + Send + Sync + 'static> Seat<D> {
             let opened = self.runtime.block_on(Engine::open(self.paths.clone(), config));
             let result = opened.map(|engine| {
                 let engine = engine.running_programs_on(self.programs.clone());
+                let deliver = Arc::clone(&self.deliver);
+                let engine = engine.telling_holds(move |hold| deliver(Answer::Held(hold)));
                 self.engine = Some(engine.counting_in(Arc::clone(&self.progress)));
             });
             let _ = told.send(result); // whoever has asked is gone: there will be no jobs

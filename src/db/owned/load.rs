@@ -60,9 +60,10 @@ pub(super) async fn load(
         }
         owned.sides.insert(directory.clone(), side);
     }
-    let mapped: BTreeSet<&String> = mapping.by_directory.values().collect();
-    owned.with_groups =
-        groups.into_keys().chain(odd_groups).filter(|collection| !mapped.contains(collection)).collect();
+    // A collection with a group that cannot be told has that one beside those that can.
+    let count = |id: &String| groups.get(id).map_or(0, Vec::len) + usize::from(odd_groups.contains(id));
+    let counted = mapping.unmapped.keys().map(|id| (id.clone(), count(id))).filter(|(_, count)| *count > 0);
+    owned.unmapped_groups = counted.collect();
     owned.mapping = mapping;
     Ok(owned)
 }

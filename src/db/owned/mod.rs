@@ -20,6 +20,7 @@ use super::changes::Versions;
 use super::connect::LOCK_RETRY;
 use super::error::{DbError, Result};
 use super::format::timestamp;
+use super::hold::Purpose;
 use crate::domain::mapping::Mapping;
 use crate::domain::owned::{DbEdits, DbSide};
 use crate::domain::rows::DbCollection;
@@ -58,8 +59,8 @@ pub struct Owned {
     pub mapping: Mapping,
     /// Every row of `collections`.
     pub collections: BTreeMap<String, DbCollection>,
-    /// DB collections that stand for no directory and have groups.
-    pub with_groups: BTreeSet<String>,
+    /// How many groups the DB collections have that stand for no directory; none is left out.
+    pub unmapped_groups: BTreeMap<String, usize>,
     /// The colours that people have put on their palette, by their hex text; they belong to no collection. `None` where the
     /// database has no place for them.
     pub colors: Option<Colors>,
@@ -121,13 +122,13 @@ impl Cache {
 
     async fn write_owned_once(&self, owned: &Owned, edits: &Edits, now: NaiveDateTime) -> Result<bool> {
         let deadline = Instant::now() + self.patience;
-        let txn = self.connection()?.write(deadline, &mut 0).await?;
-        if Some(self.versions_in(&txn).await?) != owned.at {
+        let txn = self.begin_writing(Purpose::Groups, deadline, &mut 0).await?;
+        if Some(self.versions_in(&*txn).await?) != owned.at {
             txn.rollback().await?;
             return Ok(false);
         }
         let now = timestamp(now);
-        let writer = Writer { db: &txn, capabilities: &self.capabilities, now: &now };
+        let writer = Writer { db: &*txn, capabilities: &self.capabilities, now: &now };
         let written = Self::write_all(&writer, owned, edits).await;
         match written {
             Ok(()) => {

@@ -3,10 +3,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 use rusqlite::Connection;
+use rustix::fs::{FlockOperation, fcntl_lock};
 
+use crate::db::aside::lock;
 use crate::db::holders::by_lock;
 use crate::db::{AsideError, holders, set_aside};
 
@@ -133,4 +136,38 @@ sys.stdin.read()";
     drop(other.stdin.take());
     other.wait().unwrap();
     assert!(set_aside(&path, now()).unwrap().is_some());
+}
+
+/// A daemon that waits for a usable database looks at this one for an instant now and then.
+#[test]
+fn whoever_looks_for_an_instant_is_no_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db");
+    drop(make(&path));
+    let script = "import fcntl, os, sys
+file = open(sys.argv[1], 'r+b')
+print('!', end='', flush=True)
+parent = os.getppid()
+while os.getppid() == parent:
+    for _ in range(1000):
+        fcntl.lockf(file, fcntl.LOCK_SH, 510, 0x40000002)
+        fcntl.lockf(file, fcntl.LOCK_UN, 510, 0x40000002)";
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).arg(&path).stdout(Stdio::piped());
+    let mut other = Keeper(command.spawn().expect("python3, which the other tests need too"));
+    other.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+    let began = Instant::now();
+    let mut refusals = 0;
+    while began.elapsed() < Duration::from_secs(1) {
+        match lock(&path, &file) {
+            Ok(()) => fcntl_lock(&file, FlockOperation::NonBlockingUnlock).unwrap(),
+            Err(AsideError::Held(held)) => {
+                assert_eq!(held[0].pid, other.0.id());
+                refusals += 1;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert!(refusals > 0, "nobody was in the way");
 }

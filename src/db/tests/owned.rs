@@ -275,13 +275,13 @@ async fn values_that_are_no_groups_make_their_collection_one_that_cannot_be_told
 #[tokio::test]
 async fn collections_without_a_directory_are_told_when_they_have_groups() {
     let (home, mut cache) = filled().await;
-    assert!(load(&mut cache, &[]).await.with_groups.is_empty());
+    assert!(load(&mut cache, &[]).await.unmapped_groups.is_empty());
     home.peer()
         .execute_batch(&format!(
             "INSERT INTO groups (id, collection_id, name, created_at, updated_at) VALUES ('g', '6f', 'G', '{NOW}', '{NOW}')"
         ))
         .unwrap();
-    assert_eq!(load(&mut cache, &[]).await.with_groups, BTreeSet::from(["6f".to_owned()]));
+    assert_eq!(load(&mut cache, &[]).await.unmapped_groups, BTreeMap::from([("6f".to_owned(), 1)]));
 }
 
 #[tokio::test]
@@ -302,4 +302,98 @@ async fn the_palette_is_told_and_added_to() {
         texts(&home.peer(), "SELECT hex || ifnull(name, '-') FROM custom_colors ORDER BY hex"),
         ["#112233-", "#445566New", "#abcMine"]
     );
+}
+
+#[tokio::test]
+async fn names_and_slugs_of_tags_change_hands_and_taken_ones_stay() {
+    let (home, mut cache) = filled().await;
+    let tag = |name: &str| TagValue { name: name.into(), color: "#000000".into(), description: None };
+    let edits = DbEdits {
+        create_tags: [("a", "A"), ("b", "B"), ("c", "C")].map(|(slug, name)| (slug.into(), tag(name))).into(),
+        ..DbEdits::default()
+    };
+    write(&mut cache, "default", edits).await;
+    let edit = |name: Option<&str>, slug: Option<&str>, color: Option<&str>| TagEdit {
+        name: name.map(Into::into),
+        slug: slug.map(Into::into),
+        color: color.map(Into::into),
+    };
+    let edits = DbEdits {
+        update_tags: BTreeMap::from([
+            ("a".into(), edit(Some("X"), Some("x"), None)),
+            // What the first lets go of is free; what the third has is not.
+            ("b".into(), edit(Some("A"), Some("a"), Some("#111111"))),
+            ("c".into(), edit(Some("Tag"), Some("tag"), Some(""))),
+        ]),
+        create_tags: [("b", "B"), ("d", "X")].map(|(slug, name)| (slug.into(), tag(name))).into(),
+        ..DbEdits::default()
+    };
+    write(&mut cache, "default", edits).await;
+    assert_eq!(
+        texts(
+            &home.peer(),
+            "SELECT slug || ' ' || name || ' ' || ifnull(color, '-') FROM tags ORDER BY slug"
+        ),
+        ["a A #111111", "b B #000000", "c C -", "tag Tag -", "x X #000000"]
+    );
+}
+
+#[tokio::test]
+async fn many_changes_of_different_columns_are_each_made() {
+    let (home, mut cache) = filled().await;
+    let names: Vec<String> = (0..60).map(|n| format!("G{n:02}")).collect();
+    let groups: Vec<_> =
+        names.iter().map(|name| (name.as_str(), group(1, &["skill:a", "skill:b"]))).collect();
+    write(&mut cache, "default", create(&groups)).await;
+    let change = |n: usize| match n % 3 {
+        0 => GroupEdit { color: Some(format!("#{n:06}")), ..GroupEdit::default() },
+        1 => GroupEdit {
+            icon: Some(format!("i{n}")),
+            position: Some(i64::try_from(n).unwrap()),
+            ..GroupEdit::default()
+        },
+        _ => GroupEdit { members: Some(vec!["skill:c".into(), "skill:b".into()]), ..GroupEdit::default() },
+    };
+    let update_groups = names.iter().cloned().zip((0..60).map(change)).collect();
+    write(&mut cache, "default", DbEdits { update_groups, ..DbEdits::default() }).await;
+    let side = load(&mut cache, &[]).await.sides["default"].groups.clone().unwrap();
+    for (n, name) in names.iter().enumerate() {
+        let mut wanted = group(1, &["skill:a", "skill:b"]);
+        let GroupEdit { color, icon, position, members, .. } = change(n);
+        wanted.color = color.unwrap_or(wanted.color);
+        wanted.icon = icon.unwrap_or(wanted.icon);
+        wanted.position = position.unwrap_or(wanted.position);
+        wanted.members = members.unwrap_or(wanted.members);
+        assert_eq!(side.by_name[name], wanted, "{name}");
+    }
+    assert_eq!(number(&home.peer(), "SELECT COUNT(*) FROM group_artifacts WHERE position > 1"), 0);
+}
+
+#[tokio::test]
+async fn each_write_transaction_is_told_with_its_time() {
+    use std::sync::{Arc, Mutex};
+
+    let (home, mut cache) = filled().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    cache.listen(Listener::new(move |hold| heard.lock().unwrap().push(hold)));
+    let take = || std::mem::take(&mut *told.lock().unwrap());
+    write(&mut cache, "default", create(&[("G", group(0, &[]))])).await;
+    apply(&mut cache, first_plan(&["d"], &[])).await;
+    cache.invalidate_collection("default").await.unwrap();
+    let held = take();
+    let purposes: Vec<Purpose> = held.iter().map(|hold| hold.purpose).collect();
+    assert_eq!(purposes, [Purpose::Groups, Purpose::Artifacts, Purpose::Invalidation]);
+    assert!(held.iter().all(|hold| hold.time > Duration::ZERO));
+    // One that writes nothing has held the lock as well; one that never got it has not.
+    let owned = load(&mut cache, &[]).await;
+    let peer = home.peer();
+    peer.execute_batch("UPDATE tags SET color = '#aabbcc'").unwrap();
+    let edits = only("default", create(&[("H", group(0, &[]))]));
+    assert!(!cache.write_owned(&owned, &edits, noon()).await.unwrap());
+    assert_eq!(take().len(), 1);
+    let mut cache = cache.with_patience(Duration::from_millis(5));
+    peer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(cache.write_owned(&owned, &edits, noon()).await, Err(DbError::Busy)));
+    assert_eq!(take(), []);
 }

@@ -64,7 +64,9 @@ struct List<'a> {
 impl List<'_> {
     /// The text with the list changed, and whether no entry is left.
     fn changed(&self) -> Result<(String, bool), EditError> {
-        let read: Vec<Read> = self.items.iter().map(|item| self.target.read(&self.standing(item))).collect();
+        let mut read: Vec<Read> =
+            self.items.iter().map(|item| self.target.read(&self.standing(item))).collect();
+        self.target.rename(&mut read);
         let new = sequence(self.target, &read);
         let kept: Vec<usize> = new.iter().filter_map(Placed::kept).collect();
         let mut splices = Splices::new(self.text);

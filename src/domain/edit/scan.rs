@@ -129,9 +129,19 @@ fn statement_end(text: &str, mut at: usize) -> Result<(usize, bool), EditError> 
 /// How many bytes there are before the next one that begins a string or comment, opens or closes something, or ends
 /// the line.
 fn plain_length(bytes: &[u8]) -> usize {
-    let special = |byte: &u8| matches!(byte, b'"' | b'\'' | b'#' | b'[' | b']' | b'{' | b'}' | b'\n');
-    bytes.iter().position(special).unwrap_or(bytes.len())
+    bytes.iter().position(|&byte| SPECIAL[usize::from(byte)]).unwrap_or(bytes.len())
 }
+
+/// As a table, because every byte of a manifest is looked up.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < b"\"'#[]{}\n".len() {
+        table[b"\"'#[]{}\n"[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// Reads the header between `start` (its first bracket) and `end`.
 fn header_path(text: &str, start: usize, end: usize) -> Result<(Vec<Cow<'_, str>>, bool), EditError> {

@@ -72,6 +72,9 @@ pub(super) struct Graph {
 pub(super) fn compose(text: &str) -> Result<Graph, Refused> {
     printable(text)?;
     empty_document(text)?;
+    if text.is_ascii() {
+        return compose_lines(text.to_owned()); // none of the characters below is
+    }
     // PyYAML ends a line here as well; one character for one keeps all places as they are.
     let mut text = text.replace('\u{85}', "\n");
     // A byte order mark is an ordinary character to PyYAML, except at the start.

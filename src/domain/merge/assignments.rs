@@ -39,9 +39,11 @@ pub fn merge_tags(base: Option<&[String]>, db: &DbTags, file: &[String]) -> Opti
         base.contains(&key) && !in_json.contains(&key) && !in_rows.contains(&key) && can_have_a_row(name)
     };
     let mut merged: Vec<String> = file.iter().filter(|name| !is_taken_off(name)).cloned().collect();
+    // A row's name may say another slug than its own: it was renamed, or made with a slug of its own. The web page writes
+    // the names of all rows into `tags_json` whenever one is put on or taken off; that is no new tag.
     let is_new = |tag: &&FileTag| {
-        let key = tags::key(&tag.name);
-        in_json.contains(&key) && !base.contains(&key) && !in_file.contains(&key)
+        let keys = [tags::key(&tag.name), tag.slug.clone()];
+        in_json.contains(&keys[0]) && !keys.iter().any(|key| base.contains(key) || in_file.contains(key))
     };
     merged.extend(db.artifact_tags.iter().filter(is_new).map(|tag| tag.name.clone()));
     (merged != file).then_some(merged)
@@ -108,6 +110,20 @@ mod tests {
         };
         assert_eq!(merge_tags(Some(&[]), &db, &[]), Some(list("Machine_Learning")));
         assert_eq!(merge_tags(Some(&list("Machine_Learning")), &db, &list("Machine_Learning")), None);
+    }
+
+    #[test]
+    fn a_tag_that_was_renamed_in_the_database_is_the_one_the_file_lists() {
+        let renamed = FileTag { name: "Renamed".into(), slug: "first".into() };
+        let row = |name: &str| FileTag { name: name.into(), slug: name.into() };
+        // Another tag is taken off, and put on: the page writes all names anew.
+        let db = DbTags { tags_json: list("Renamed"), artifact_tags: vec![renamed.clone()] };
+        assert_eq!(merge_tags(Some(&list("first x")), &db, &list("first x")), Some(list("first")));
+        let db = DbTags { tags_json: list("Renamed y"), artifact_tags: vec![renamed, row("y")] };
+        assert_eq!(merge_tags(Some(&list("first")), &db, &list("first")), Some(list("first y")));
+        // It is taken off itself.
+        let db = DbTags { tags_json: list("y"), artifact_tags: vec![row("y")] };
+        assert_eq!(merge_tags(Some(&list("first y")), &db, &list("first y")), Some(list("y")));
     }
 
     #[test]

@@ -20,6 +20,8 @@ const MAX_CHARS: usize = 100;
 pub(super) struct Outcome {
     /// The section as it shall be, if it is not that already.
     pub(super) file: Option<Tags>,
+    /// New slug by the slug in the file, where it is the same entry.
+    pub(super) renamed: BTreeMap<String, String>,
     /// What both sides have when the edits are made.
     pub(super) agreed: Tags,
 }
@@ -88,7 +90,9 @@ pub(super) fn merge(
     let mut wanted = sides.unstorable.clone();
     for (slug, verdict) in &verdicts {
         if let Some(value) = &verdict.file {
-            wanted.insert(slug.clone(), spelled(value, input.file.tags.get(slug)));
+            let renamed = || sides.renamed.iter().find(|(_, new)| *new == slug).map(|(old, _)| old);
+            let written = input.file.tags.get(slug).or_else(|| input.file.tags.get(renamed()?));
+            wanted.insert(slug.clone(), spelled(value, written));
         }
     }
     let is_held = input.file.tags_incomplete;
@@ -107,7 +111,10 @@ pub(super) fn merge(
             agreed.insert(slug, value);
         }
     }
-    Outcome { file: (is_due && !is_held).then_some(wanted), agreed }
+    let file = (is_due && !is_held).then_some(wanted);
+    let mut renamed = sides.renamed;
+    renamed.retain(|_, new| file.as_ref().is_some_and(|wanted| wanted.contains_key(new)));
+    Outcome { file, renamed, agreed }
 }
 
 /// The sides, comparable: one spelling of colours, one key for a tag whose slug was changed.
@@ -119,6 +126,8 @@ struct Sides {
     file: Tags,
     /// Entries no table takes; they stay as they are.
     unstorable: Tags,
+    /// New slug by old slug, where the database says so and the file does not yet.
+    renamed: BTreeMap<String, String>,
     /// New slug by old slug, where a file says so.
     reslugged: BTreeMap<String, String>,
 }
@@ -134,6 +143,7 @@ impl Sides {
             db: comparable(&input.db.tags),
             file: Tags::new(),
             unstorable: Tags::new(),
+            renamed: BTreeMap::new(),
             reslugged: BTreeMap::new(),
         };
         for (slug, tag) in &input.file.tags {
@@ -192,8 +202,9 @@ impl Sides {
                 let new = if self.db.contains_key(&old) { None } else { by_name(&self.db, &tag.name) };
                 if let Some(new) = new.filter(|new| !self.base.contains_key(new)) {
                     rekey(&mut self.base, &old, &new);
-                    if !self.file.contains_key(&new) {
+                    if self.file.contains_key(&old) && !self.file.contains_key(&new) {
                         rekey(&mut self.file, &old, &new);
+                        self.renamed.insert(old, new);
                     }
                 }
             }

@@ -68,13 +68,19 @@ pub(super) fn edit_file(
     merged: &ByName,
     order: &[String],
     input: &Input<'_>,
+    sides: &Sides,
     members: &Members<'_>,
 ) -> Option<Groups> {
     let file = &input.file.groups;
+    let old_names: BTreeMap<&String, &String> =
+        sides.renamed_in_db.iter().map(|(old, new)| (new, old)).collect();
+    let written = |name: &String| {
+        file.by_name.get(name).or_else(|| old_names.get(name).and_then(|old| file.by_name.get(*old)))
+    };
     let mut wanted = Groups::default();
     for name in order {
         if let Some(value) = merged.get(name) {
-            wanted.push(name, spelled(value, file.by_name.get(name), members));
+            wanted.push(name, spelled(value, written(name), members));
         }
     }
     for (name, value) in file.iter().filter(|(name, _)| !is_storable(name)) {

@@ -226,7 +226,7 @@ fn tags_that_were_assigned_on_the_web_are_left_alone_until_they_are_in_the_file(
 }
 
 #[test]
-fn tags_that_were_changed_in_the_file_or_in_one_table_alone_wait_for_nothing() {
+fn tags_that_were_changed_in_the_file_wait_for_nothing_and_in_one_table_alone_for_the_other() {
     let old = desired([("default", collection([artifact("a", &["x"])]))]);
     let new = desired([("default", collection([artifact("a", &["Y", "z"])]))]);
     let memory = agreed(&[("a", &["x"])]);
@@ -240,8 +240,17 @@ fn tags_that_were_changed_in_the_file_or_in_one_table_alone_wait_for_nothing() {
     let mut rows_alone = web;
     rows_alone.memberships.clone_from(&before.memberships);
     for changed in [json_alone, rows_alone] {
-        assert!(plan(&old, &changed, &Scope::All, &memory).tags_waiting.is_empty());
-        let settled = settle(&old, &changed, &memory);
+        // It may be half a change: the neighbour's second commit is to find its first.
+        let decision = plan(&old, &changed, &Scope::All, &memory);
+        assert!(decision.tags_waiting.is_empty() && decision.plan.is_empty(), "{decision:?}");
+        assert_eq!(decision.halves.keys().collect::<Vec<_>>(), [&id("a")]);
+        // Nobody has completed it.
+        let left = Memory { left_halves: decision.halves, ..memory.clone() };
+        let settled = settle(&old, &changed, &left);
+        // A half of another change, and a file that has changed as well.
+        let other = Memory { left_halves: Halves::from([(id("a"), 1)]), ..memory.clone() };
+        assert!(plan(&old, &changed, &Scope::All, &other).plan.is_empty());
+        assert!(plan(&new, &changed, &Scope::All, &memory).halves.is_empty());
         assert_eq!(
             (&settled.memberships, &settled.artifact_tags),
             (&before.memberships, &before.artifact_tags)

@@ -1,6 +1,8 @@
 //! One collection directory as the scanner remembers it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -122,7 +124,7 @@ impl Remembered {
                 _ => {
                     change.look.insert(id.clone());
                     let path = artifact_path(entry.path()).ok();
-                    let known = path.and_then(|path| self.spare.remove(&(path, id.kind)));
+                    let known = path.and_then(|path| self.spare.remove(&(path.into_owned(), id.kind)));
                     Slot { entry, known: known.and_then(|known| known.claimed_by(&id.name)).map(Box::new) }
                 }
             };
@@ -132,8 +134,8 @@ impl Remembered {
         self.slots = slots.into_iter().collect();
         // An entry that comes back soon (`add --force`) finds its reading again.
         for (id, slot) in before {
-            if let (Some(path), Some(known)) = (slot.path(), slot.known) {
-                self.spare.insert((path, id.kind), *known);
+            if let (Some(path), Some(known)) = (artifact_path(slot.entry.path()).ok(), slot.known) {
+                self.spare.insert((path.into_owned(), id.kind), *known);
             }
             change.ids.insert(id);
         }
@@ -148,28 +150,23 @@ impl Remembered {
     /// The artifacts that a scope names: those at, above or below its paths.
     pub(super) fn named_by(&self, dirt: &Dirt) -> BTreeSet<ArtifactId> {
         let Dirt::Parts { paths, .. } = dirt else { return self.slots.keys().cloned().collect() };
-        let mut named = BTreeSet::new();
-        let paths: Vec<String> = paths.iter().filter_map(|path| artifact_path(path).ok()).collect();
+        let paths: BTreeSet<Cow<'_, str>> =
+            paths.iter().filter_map(|path| artifact_path(path).ok()).collect();
         if paths.is_empty() {
-            return named;
+            return BTreeSet::new();
         }
-        // Made when it is needed: it costs a millisecond, and would take up as much as the entries.
-        let mut by_path: BTreeMap<String, Vec<&ArtifactId>> = BTreeMap::new();
-        for (id, slot) in &self.slots {
-            if let Some(path) = slot.path() {
-                by_path.entry(path).or_default().push(id);
-            }
-        }
-        for path in paths {
-            let above = path.match_indices('/').map(|(end, _)| &path[..end]);
-            for exact in above.chain([path.as_str()]) {
-                named.extend(by_path.get(exact).into_iter().flatten().copied().cloned());
-            }
-            let prefix = format!("{path}/");
-            let below = by_path.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-            named.extend(below.flat_map(|(_, ids)| ids).copied().cloned());
-        }
-        named
+        let mut directory = String::new();
+        let mut is_named = |path: &str| {
+            let mut above = path.match_indices('/').map(|(end, _)| &path[..end]);
+            directory.clear();
+            directory.extend([path, "/"]);
+            let below = (Bound::Included(directory.as_str()), Bound::Unbounded);
+            paths.contains(path)
+                || above.any(|above| paths.contains(above))
+                || paths.range::<str, _>(below).next().is_some_and(|first| first.starts_with(&directory))
+        };
+        let named = self.slots.iter().filter(|(_, slot)| slot.path().is_some_and(|path| is_named(&path)));
+        named.map(|(id, _)| id.clone()).collect()
     }
 
     /// Take over what was read of an artifact.
@@ -249,7 +246,7 @@ impl Remembered {
 
     /// Name every row that was kept for this collection, whose directory is gone.
     pub(super) fn release(&mut self, name: &str, gone: &mut Vec<CacheKey>) {
-        let slots = self.slots.iter().filter_map(|(id, slot)| Some((slot.path()?, id.kind)));
+        let slots = self.slots.iter().filter_map(|(id, slot)| Some((slot.path()?.into_owned(), id.kind)));
         let spare = self.spare.drain().map(|(place, _)| place);
         let key = |(path, kind)| CacheKey { collection: name.to_owned(), path, kind };
         gone.extend(slots.chain(spare).map(key));
@@ -269,9 +266,10 @@ impl Remembered {
         gone: &mut Vec<CacheKey>,
     ) {
         for (id, slot) in &mut self.slots {
-            let Some(path) = slot.path() else { continue };
+            let Ok(path) = artifact_path(slot.entry.path()) else { continue };
             let Some(known) = &mut slot.known else { continue };
             let Some(reading) = known.take_unsaved(told.then_some(id.name.as_str())) else { continue };
+            let path = path.into_owned();
             rows.push(CachedArtifact {
                 key: CacheKey { collection: name.to_owned(), path, kind: id.kind },
                 reading,
@@ -279,8 +277,11 @@ impl Remembered {
         }
         // While the manifest is in doubt, what it does not claim may be claimed again.
         if self.doubt.is_none() && self.parsed.is_some() && !self.spare.is_empty() {
-            let claimed: BTreeSet<(String, Kind)> =
-                self.slots.iter().filter_map(|(id, slot)| Some((slot.path()?, id.kind))).collect();
+            let claimed: BTreeSet<(String, Kind)> = self
+                .slots
+                .iter()
+                .filter_map(|(id, slot)| Some((slot.path()?.into_owned(), id.kind)))
+                .collect();
             let unclaimed = self.spare.drain().filter(|(place, _)| !claimed.contains(place));
             gone.extend(unclaimed.map(|((path, kind), _)| CacheKey {
                 collection: name.to_owned(),
@@ -311,7 +312,7 @@ impl Remembered {
                 into.push(SeenFrontmatter {
                     collection: name.to_owned(),
                     id: id.clone(),
-                    artifact: path,
+                    artifact: path.into_owned(),
                     frontmatter: Arc::clone(frontmatter),
                 });
             }
@@ -325,7 +326,7 @@ impl Remembered {
 
 impl Slot {
     /// Where its files are below the collection; `None` when the entry's path may not be followed.
-    pub(super) fn path(&self) -> Option<String> {
+    pub(super) fn path(&self) -> Option<Cow<'_, str>> {
         artifact_path(self.entry.path()).ok()
     }
 

@@ -1,5 +1,6 @@
 //! Looking at many artifacts, with two threads when there are enough of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub(super) struct Workers {
 /// One artifact to look at.
 struct Job<'a> {
     id: &'a ArtifactId,
-    path: String,
+    path: Cow<'a, str>,
     kind: Kind,
     known: Option<&'a Known>,
 }

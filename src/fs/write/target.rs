@@ -149,6 +149,8 @@ impl Held {
                 return Err(OpenError::Refused(Refusal::TooLarge { size: self.metadata.len() }));
             }
             self.bytes.clear();
+            // With room for the end too, that it is read at once: without a hint a reader begins with 32 bytes.
+            self.bytes.reserve(usize::try_from(self.metadata.len()).unwrap_or(0) + 64);
             self.file.rewind()?;
             (&self.file).take(MAX_SIZE + 1).read_to_end(&mut self.bytes)?;
             if !self.is_changed() {

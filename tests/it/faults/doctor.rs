@@ -17,6 +17,7 @@ use super::scene::{self, SEEN, Scene, entry, first_words, manifest, read, save};
 use crate::child::{Finished, finish};
 use crate::daemon::{Daemon, binary};
 use crate::home::{Home, eventually};
+use crate::service::watchdog::Frozen;
 
 /// Makes a home unwell.
 type Plant = fn(&Home);
@@ -402,6 +403,33 @@ fn the_service() {
     scene.daemon.process().stop();
     service(&home, "failed", "loaded", 0);
     doctor(&home).complains_of(&[("daemon", "fail", "no daemon runs"), ("service", "fail", "it has failed")]);
+}
+
+#[test]
+fn programs_that_never_answer_are_not_waited_for() {
+    let home = at_rest(&["pdf"]);
+    for program in ["systemctl", "loginctl", "python3-stand-in"] {
+        executable(&home.path().join("bin").join(program), "#!/bin/sh\nexec sleep 600\n");
+    }
+    let report = doctor(&home);
+    report.complains_of(&[NO_DAEMON]);
+    for (check, words) in
+        [("SkillMeat", "did not answer within 20 s"), ("service", "systemctl does not answer")]
+    {
+        let said = report.with("skip").into_iter().find(|finding| finding["check"] == check);
+        let found = said.and_then(|finding| finding["found"].as_str()).unwrap_or_default();
+        assert!(found.contains(words), "{check}: {report:?}");
+    }
+}
+
+#[test]
+fn a_watcher_that_has_died() {
+    let home = home(&["pdf"]);
+    let scene = at_work(&home);
+    let Some(frozen) = Frozen::thread(&home, scene.daemon.pid(), "watch") else { return };
+    doctor(&home).complains_of(&[("round trip", "fail", "no event came")]);
+    drop(frozen);
+    doctor(&home).complains_of(&[]);
 }
 
 #[test]

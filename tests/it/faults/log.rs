@@ -40,6 +40,61 @@ fn a_problem_is_told_when_it_begins_and_when_it_is_over() {
 }
 
 #[test]
+fn of_two_problems_each_is_over_by_itself() {
+    let home = scene::home(&["pdf", "other"], "");
+    let mut scene = Scene::open(Arc::clone(&home));
+    let file = |name: &str| home.collection("default").join("skills").join(name).join("SKILL.md");
+    let problems = |scene: &Scene, wanted: usize| {
+        eventually(SEEN, &format!("{wanted} problems are listed"), || match scene.problems() {
+            listed if listed.len() == wanted => Ok(()),
+            listed => Err(format!("{listed:?}")),
+        });
+    };
+    for name in ["pdf", "other"] {
+        fs::write(file(name), "---\nname: [\n---\n").expect("a broken edit");
+    }
+    problems(&scene, 2);
+    fs::write(file("pdf"), entry_file("pdf", "mended")).expect("an edit");
+    problems(&scene, 1);
+    fs::write(file("other"), entry_file("other", "mended")).expect("an edit");
+    scene.settled("both mended");
+    let log = scene.daemon.process().log();
+    for (words, times) in [
+        ("WARN skillmeatd::daemon::told: collections/default/skills/pdf/SKILL.md", 1),
+        ("WARN skillmeatd::daemon::told: collections/default/skills/other/SKILL.md", 1),
+        ("no problem any more: collections/default/skills/pdf/SKILL.md", 1),
+        ("no problem any more: collections/default/skills/other/SKILL.md", 0),
+        ("no problems any more", 1),
+    ] {
+        assert_eq!(lines(&log, words).len(), times, "{words}: {log}");
+    }
+}
+
+/// One that fails is asked again and again, seconds apart at first.
+#[test]
+fn a_skillmeat_that_makes_no_database_is_told_once() {
+    let home = scene::home(&["pdf"], "");
+    let program = home.write("bin/skillmeat", "#!/bin/sh\necho x >>\"$HOME/asked\"\necho no >&2\nexit 1\n");
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a program");
+    home.configure(&format!(
+        "database.create = \"skillmeat\"\ndatabase.skillmeat = \"{}\"\n",
+        program.display()
+    ));
+    let mut scene = Scene { daemon: Daemon::start(&home), home: Arc::clone(&home) };
+    scene.in_state("waiting", "a failure");
+    eventually(SEEN, "it is asked four times", || {
+        let asked = fs::read_to_string(home.path().join("asked")).unwrap_or_default();
+        if asked.lines().count() >= 4 { Ok(()) } else { Err(asked) }
+    });
+    assert_eq!(scene.status()["database"]["kind"], "absent");
+    assert_eq!(scene.call(&["status"]).status.code(), Some(5));
+    let log = scene.daemon.process().log();
+    for words in ["asking SkillMeat", "was to make the cache database, but ended with"] {
+        assert_eq!(lines(&log, words).len(), 1, "{words}: {log}");
+    }
+}
+
+#[test]
 fn our_own_state_that_cannot_be_written_is_told_once() {
     let home = scene::home(&["pdf"], "");
     let mut scene = Scene::open(Arc::clone(&home));

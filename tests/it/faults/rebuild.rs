@@ -68,6 +68,30 @@ fn a_half_made_database_is_cured_with_no_daemon() {
     assert_eq!(aside(&home).len(), 1);
 }
 
+/// On a terminal that `script` makes (script(1) of util-linux).
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_it_asks_first() {
+    let home = half_made(&["pdf"]);
+    let answered = |answer: &str| {
+        let mut command = home.command("script");
+        let line = format!("'{}' db rebuild", crate::daemon::binary().display());
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        crate::child::finish(command, answer, SEEN)
+    };
+    for no in ["n\n", "\n"] {
+        let refused = answered(no);
+        let asked = &refused.stdout;
+        assert!(asked.contains("half made") && asked.contains("Go on? [y/N]"), "{refused:?}");
+        assert!(refused.status.code() == Some(1) && asked.contains("nothing was done"), "{refused:?}");
+        assert_eq!(aside(&home), Vec::<PathBuf>::new());
+    }
+    let done = answered("y\n").succeeded();
+    assert!(done.stdout.contains("the old database is now"), "{done:?}");
+    assert_eq!(aside(&home).len(), 1);
+    oracle::difference(&home).expect("rows that say what the files say");
+}
+
 #[test]
 fn a_waiting_daemon_goes_on_with_the_new_one() {
     let home = half_made(&["pdf", "other"]);

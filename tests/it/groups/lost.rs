@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::web::{NOW, Web, database_has, file_has};
+use crate::daemon::{Daemon, call};
 use crate::faults::scene::{SEEN, Scene, read};
 use crate::home::{Home, eventually};
 
@@ -83,6 +84,37 @@ fn a_database_deleted_while_nobody_looked_comes_back_complete() {
     let scene = Scene::open(home);
     database_has(&scene.home, "default", &GROUPS);
     assert_eq!(scene.status()["conflicts"], 0);
+}
+
+/// What is on the disk when a page of the file is torn: nothing of it can be read any more.
+fn damage_database(home: &Home) {
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(home.cache_db().with_file_name(format!("cache.db{suffix}")));
+    }
+    fs::write(home.cache_db(), "not a database, though it is a file").expect("a damaged database");
+}
+
+#[test]
+fn a_rebuilt_database_has_the_groups_and_tags_of_the_old_one() {
+    // With no daemon about: the command does all of it.
+    let Scene { daemon, home } = filled();
+    let text = read(&home.manifest("default"));
+    drop(daemon);
+    damage_database(&home);
+    call(&home, &["db", "rebuild", "--yes"]).succeeded();
+    let groups = Web::at(&home).groups("default").expect("a database that can be read");
+    assert_eq!(groups, GROUPS, "the command is done when it returns");
+    is_complete(&home);
+    assert_eq!(read(&home.manifest("default")), text);
+
+    // With one that waits for a database it can use.
+    damage_database(&home);
+    let scene = Scene { daemon: Daemon::start(&home), home };
+    scene.in_state("waiting", "the damage");
+    scene.call(&["db", "rebuild", "--yes"]).succeeded();
+    is_complete(&scene.home);
+    scene.settled("the rebuild");
+    assert_eq!(read(&scene.home.manifest("default")), text);
 }
 
 #[test]

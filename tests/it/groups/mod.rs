@@ -9,6 +9,7 @@ mod clobber;
 mod command_line;
 mod kill;
 mod lost;
+mod measure;
 mod model;
 mod quiet;
 #[cfg(target_os = "linux")]

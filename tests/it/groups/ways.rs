@@ -92,7 +92,26 @@ fn a_name_that_is_no_directory_leads_to_no_write() {
     let collections = fs::read_dir(scene.home.skillmeat().join("collections")).expect("collections").count();
     assert_eq!(collections, 2);
     let told = scene.call(&["status"]).stdout;
-    assert!(told.contains("\"../work\" (c0) has groups and no directory"), "{told}");
+    for line in [
+        "\"../work\" (c0, 1 group) is in the database alone: its name is refused",
+        "\"Default Collection \" (c3, 1 group) is in the database alone: no directory is called exactly that",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    // One without groups is listed as well, and goes from the list when it gets a directory.
+    web.run("INSERT INTO collections (id, name, created_at, updated_at, enforce_override) VALUES ('5f', 'later', 'n', 'n', 0)");
+    let listed = |wanted: bool| {
+        eventually(SEEN, &format!("`later` is listed: {wanted}"), || {
+            let status = scene.status();
+            let only = status["database_only"].as_array().cloned().unwrap_or_default();
+            let found = only.iter().find(|only| only["id"] == "5f");
+            let is_right = found.map(|only| only["groups"] == 0) == wanted.then_some(true);
+            if is_right { Ok(()) } else { Err(status.to_string()) }
+        });
+    };
+    listed(true);
+    collection(&scene.home, "later", &["x"]);
+    listed(false);
 }
 
 #[test]

@@ -485,6 +485,8 @@ enum Change {
     AddTag(Tag),
     TagColor(usize, String),
     TagName(usize, String),
+    Rename(usize, String),
+    TagSlug(usize, String),
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -501,6 +503,8 @@ fn change() -> impl Strategy<Value = Change> {
         3 => tag().prop_map(Change::AddTag),
         1 => (n(), color()).prop_map(|(n, c)| Change::TagColor(n, c)),
         1 => (n(), words()).prop_map(|(n, w)| Change::TagName(n, w)),
+        2 => (n(), "[a-z]{4}").prop_map(|(n, w)| Change::Rename(n, w)),
+        2 => (n(), "[a-z]{4}").prop_map(|(n, w)| Change::TagSlug(n, w)),
     ]
 }
 
@@ -522,6 +526,31 @@ fn make(edits: &mut SectionEdits, change: &Change) {
     let name = |n: usize| groups.order.get(n % groups.order.len().max(1)).cloned();
     let slug = |n: usize| tags.keys().nth(n % tags.len().max(1)).cloned();
     match change {
+        // What has another name already keeps it.
+        Change::Rename(n, new) => {
+            let Some(old) = name(*n).filter(|old| !edits.renamed_groups.values().any(|new| new == old))
+            else {
+                return;
+            };
+            if groups.by_name.contains_key(new) {
+                return;
+            }
+            let value = groups.by_name.remove(&old).expect("a group");
+            groups.by_name.insert(new.clone(), value);
+            groups.order.iter_mut().filter(|name| **name == old).for_each(|name| name.clone_from(new));
+            edits.renamed_groups.insert(old, new.clone());
+        }
+        Change::TagSlug(n, new) => {
+            let Some(old) = slug(*n).filter(|old| !edits.renamed_tags.values().any(|new| new == old)) else {
+                return;
+            };
+            if tags.contains_key(new) {
+                return;
+            }
+            let value = tags.remove(&old).expect("a tag");
+            tags.insert(new.clone(), value);
+            edits.renamed_tags.insert(old, new.clone());
+        }
         Change::RemoveGroup(n) => {
             if let Some(name) = name(*n) {
                 groups.by_name.remove(&name);

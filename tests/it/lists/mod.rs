@@ -94,7 +94,8 @@ pub(crate) fn tags(document: &Table) -> BTreeMap<String, Tag> {
 /// What the definitions shall be. A description that is not told stays as it is.
 fn wanted_tags(edits: &SectionEdits, before: &BTreeMap<String, Tag>) -> Option<BTreeMap<String, Tag>> {
     let wanted = edits.tags.as_ref()?.iter().map(|(slug, tag)| {
-        let kept = || before.get(slug).map_or(String::new(), |tag| tag.2.clone());
+        let renamed = edits.renamed_tags.iter().find(|(_, new)| *new == slug).map_or(slug, |(old, _)| old);
+        let kept = || before.get(renamed).map_or(String::new(), |tag| tag.2.clone());
         let description = tag.description.clone().unwrap_or_else(kept);
         (slug.clone(), (tag.name.clone(), tag.color.clone(), description))
     });
@@ -115,10 +116,14 @@ fn goes(file: &File, edits: &SectionEdits, owner: Owner) -> bool {
     match owner {
         Owner::Other | Owner::Frame => false,
         Owner::Group(index) => {
-            edits.groups.as_ref().is_some_and(|groups| !groups.by_name.contains_key(&file.groups[index].name))
+            let name = &file.groups[index].name;
+            let name = edits.renamed_groups.get(name).unwrap_or(name);
+            edits.groups.as_ref().is_some_and(|groups| !groups.by_name.contains_key(name))
         }
         Owner::Tag(index) => {
-            edits.tags.as_ref().is_some_and(|tags| !tags.contains_key(&file.tags[index].slug))
+            let slug = &file.tags[index].slug;
+            let slug = edits.renamed_tags.get(slug).unwrap_or(slug);
+            edits.tags.as_ref().is_some_and(|tags| !tags.contains_key(slug))
         }
     }
 }
@@ -130,14 +135,16 @@ fn may_change(file: &File, edits: &SectionEdits, owner: Owner) -> bool {
         Owner::Frame => true,
         Owner::Group(index) => {
             let group = &file.groups[index];
-            edits
-                .groups
-                .as_ref()
-                .is_some_and(|groups| groups.by_name.get(&group.name) != Some(&group.value()))
+            edits.renamed_groups.contains_key(&group.name)
+                || edits
+                    .groups
+                    .as_ref()
+                    .is_some_and(|groups| groups.by_name.get(&group.name) != Some(&group.value()))
         }
         Owner::Tag(index) => {
             let tag = &file.tags[index];
-            edits.tags.as_ref().is_some_and(|tags| tags.get(&tag.slug) != Some(&tag.value()))
+            edits.renamed_tags.contains_key(&tag.slug)
+                || edits.tags.as_ref().is_some_and(|tags| tags.get(&tag.slug) != Some(&tag.value()))
         }
     }
 }
@@ -184,13 +191,16 @@ proptest! {
     fn unknown_keys_and_nested_groups_stay((file, edits) in case()) {
         let (text, result) = edited(&file, &edits);
         let (before, after): (Table, Table) = (text.parse().unwrap(), result.parse().unwrap());
-        for (key, id, known) in [
-            ("groups", "name", &["description", "color", "icon", "position", "members"][..]),
-            ("tag_definitions", "slug", &["name", "color", "description"][..]),
+        for (key, id, known, renamed) in [
+            ("groups", "name", &["name", "description", "color", "icon", "position", "members"][..], &edits.renamed_groups),
+            ("tag_definitions", "slug", &["slug", "name", "color", "description"][..], &edits.renamed_tags),
         ] {
             for entry in entries(&after, key) {
-                let old = entries(&before, key).iter().find(|old| old[id] == entry[id]);
-                let Some(old) = old else { continue };
+                let is_it = |old: &&Value| {
+                    let (old, new) = (old[id].as_str().unwrap(), entry[id].as_str().unwrap());
+                    renamed.get(old).map_or(old, String::as_str) == new
+                };
+                let Some(old) = entries(&before, key).iter().find(is_it) else { continue };
                 let unknown = |entry: &Value| {
                     let mut table = entry.as_table().unwrap().clone();
                     known.iter().for_each(|key| drop(table.remove(*key)));

@@ -89,6 +89,13 @@ fn installed_it_works_and_uninstalled_it_leaves_no_trace() {
     ] {
         assert_eq!(report[key], value, "{key}: {report}");
     }
+    // Where user managers are given the control groups for it, which the kernel tells.
+    for (key, limit) in [("memory_max", 1 << 30), ("tasks_max", 64)] {
+        match &report[key] {
+            Value::Null => super::not_tested(key, "this manager has no control group for it"),
+            found => assert_eq!(*found, limit, "{key}: {report}"),
+        }
+    }
     // By a write that was tried from inside; no less than without the unit's limits.
     let plain = super::home();
     let _daemon = Daemon::start(&plain);

@@ -2,13 +2,20 @@
 //!
 //! What these tests do not do: try each kind of forbidden access; the module's own tests do.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
-use super::{SEEN, SETTINGS, collection, described, home, not_tested, status};
-use crate::daemon::Daemon;
+use super::systemd::UserManager;
+use super::{SEEN, SETTINGS, collection, described, home, not_tested, status, unit};
+use crate::child::finish;
+use crate::daemon::{Daemon, binary, call};
 use crate::home::{Home, eventually};
 
 /// Whether the kernel of this machine restricts anything.
@@ -85,4 +92,99 @@ fn it_can_be_switched_off_while_it_runs() {
     });
     super::describe(&home, "edited without");
     described(&home, "edited without");
+}
+
+/// What the daemon says of itself, seen from outside: a write that it wants to do, and that only the sandbox forbids.
+#[test]
+fn from_inside_the_service_nothing_can_be_written_elsewhere() {
+    let home = home();
+    collection(&home);
+    let Some(manager) = UserManager::start(&home) else { return };
+    manager.install(&unit(&home, Path::new(&binary())));
+    manager.call(&["start", "skillmeatd"]).succeeded();
+    if !restricted(&home) {
+        return;
+    }
+    // The manifest leads to a file in the directory that the home is in, which is never opened.
+    let manifest = home.manifest("default");
+    let outside = tempfile::Builder::new().prefix("smd-outside-").tempfile().expect("a file elsewhere");
+    assert_eq!(outside.path().parent(), home.path().parent());
+    let before = fs::read_to_string(&manifest).expect("the manifest");
+    fs::write(outside.path(), &before).expect("the manifest, elsewhere");
+    let link = manifest.with_extension("link");
+    symlink(outside.path(), &link).expect("a link to it");
+    fs::rename(&link, &manifest).expect("the link in place of the manifest");
+    super::describe(&home, "edited inside");
+    let told = eventually(SEEN, "the write is refused, and that is told", || {
+        let problems = call(&home, &["problems"]).stdout;
+        if problems.contains("denied") { Ok(problems) } else { Err(problems) }
+    });
+    assert!(told.contains("collections/default/collection.toml"), "{told}");
+    assert_eq!(fs::read_to_string(outside.path()).expect("the manifest, elsewhere"), before);
+
+    // Nothing else was in the way.
+    home.configure(&format!("{SETTINGS}sandbox.enabled = false\n"));
+    manager.call(&["restart", "skillmeatd"]).succeeded();
+    eventually(SEEN, "the manifest is written where it is", || {
+        let text = fs::read_to_string(outside.path()).expect("the manifest, elsewhere");
+        if text.contains("edited inside") { Ok(()) } else { Err(text) }
+    });
+}
+
+/// Whether a directive is in force, in the eyes of `systemd-analyze security`, and its figure for the whole: from 0, all
+/// closed, to 10.
+fn exposure(home: &Home, unit: &str) -> Option<(BTreeMap<String, bool>, f64)> {
+    let path = home.write("security/skillmeatd.service", unit);
+    let analyze = |more: &[&str]| {
+        let mut command = home.command("systemd-analyze");
+        command.args(["--user", "--no-pager", "security", "--offline=yes"]).args(more).arg(&path);
+        finish(command, "", SEEN).succeeded().stdout
+    };
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return None;
+    }
+    let text = analyze(&[]);
+    let figure = text.rsplit_once("service: ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    let checks: Value = serde_json::from_str(&analyze(&["--json=short"])).expect("JSON");
+    let checks = checks.as_array().expect("a list").iter().filter_map(|check| {
+        Some((check["json_field"].as_str()?.to_owned(), check["set"].as_bool().unwrap_or(false)))
+    });
+    Some((checks.collect(), figure.unwrap_or_else(|| panic!("no figure: {text}"))))
+}
+
+#[test]
+fn every_restriction_of_the_unit_counts() {
+    let home = home();
+    let unit = unit(&home, Path::new(&binary()));
+    let Some((checks, figure)) = exposure(&home, &unit) else {
+        not_tested("systemd-analyze security", "there is no systemd-analyze");
+        return;
+    };
+    let (_, bare) = exposure(&home, "[Service]\nExecStart=/bin/true\n").expect("the same once more");
+    // To the terminal, past the test runner's capture: a figure to be read, which differs with systemd's version.
+    let _ = writeln!(
+        std::io::stderr(),
+        "systemd-analyze security --offline: {figure} (a service with no restrictions: {bare})"
+    );
+    assert!(figure < bare - 3.0, "{figure} {bare}");
+    for directive in [
+        "NoNewPrivileges",
+        "SystemCallArchitectures",
+        "SystemCallFilter_raw_io",
+        "SystemCallFilter_resources",
+        "SystemCallFilter_module",
+        "SystemCallFilter_mount",
+        "SystemCallFilter_debug",
+        "RestrictAddressFamilies_AF_NETLINK",
+        "RestrictAddressFamilies_OTHER",
+        "RestrictNamespaces_user",
+        "RestrictNamespaces_mnt",
+        "RestrictRealtime",
+        "RestrictSUIDSGID",
+        "LockPersonality",
+        "MemoryDenyWriteExecute",
+        "UMask",
+    ] {
+        assert_eq!(checks.get(directive), Some(&true), "{directive}: {checks:?}");
+    }
 }

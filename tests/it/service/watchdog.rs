@@ -31,11 +31,11 @@ while not select.select([sys.stdin], [], [], 0.05)[0]:
 ";
 
 /// A frozen thread; it goes on when this is dropped.
-pub(super) struct Frozen(Child);
+pub(crate) struct Frozen(Child);
 
 impl Frozen {
     /// Stops the thread of the process `pid` that has this name; the first one's is the program's. `None` where debugging is not allowed.
-    pub(super) fn thread(home: &Home, pid: u32, name: &str) -> Option<Self> {
+    pub(crate) fn thread(home: &Home, pid: u32, name: &str) -> Option<Self> {
         let thread = eventually(Duration::from_secs(10), &format!("a thread {name}"), || {
             let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| error.to_string())?;
             let mut threads: Vec<(u32, String)> = tasks

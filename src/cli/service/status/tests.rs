@@ -38,6 +38,7 @@ fn one_screen_says_what_is_true_and_what_to_do() {
     report.daemon = Some("watching".into());
     report.no_new_privileges = Some(true);
     report.system_calls_filtered = Some(true);
+    (report.memory_max, report.tasks_max) = (Some(1 << 30), Some(64));
     report.sandbox =
         Some(Sandbox { enforced: "full".into(), detail: None, writable: vec!["/a".into(), "/b".into()] });
     assert_eq!(
@@ -48,6 +49,7 @@ fn one_screen_says_what_is_true_and_what_to_do() {
          daemon     answers: watching\n\
          watchdog   started anew when it shows no sign of work for 2min\n\
          sandbox    gains no rights, system calls filtered, writes in 2 directories only\n\
+         limits     at most 1024 MiB of memory, 64 tasks\n\
          linger     off: it ends when you log out, and starts at your next login\n\
          \x20          `loginctl enable-linger` keeps it running from the start of the machine on\n"
     );

@@ -17,6 +17,7 @@ use crate::db::{Cache, Colors, DbError, Edits, Owned};
 use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::edit;
 use crate::domain::manifest;
+use crate::domain::mapping::Unmapped;
 use crate::domain::merge::{self, Conflict, GROUPS, Merged, TAG_DEFINITIONS};
 use crate::domain::model::Problem;
 use crate::domain::owned::{DbSide, FileSide, Groups};
@@ -60,6 +61,7 @@ impl Engine {
             })
             .collect();
         self.announce(&merged).await;
+        self.keep_what_gives_way(&merged).await;
         let written = self.write_manifests(&merged, now)?;
         if !written.touched.is_empty() {
             *scanned = self.scan(&ScanScope::Collections(written.touched))?;
@@ -85,7 +87,7 @@ impl Engine {
             Ok(false) => return Ok(Round::Again),
             Err(error) => return Err(self.give_up_cache(error)),
         }
-        self.tell(&merged, &edits);
+        Self::tell(&edits);
         self.exchange.made_collection |= !edits.new_collections.is_empty();
         self.keep_palette(&owned, &edits.colors).await;
         self.exchange.problems.clear();
@@ -182,9 +184,43 @@ impl Engine {
             if new.is_empty() {
                 continue;
             }
-            if let Err(error) = self.state.save_seen_sections(directory, &new).await {
-                tracing::warn!(error = %board::chain(&error), "cannot note what is about to be written");
+            let noted = self.state.save_seen_sections(directory, &new).await;
+            self.state_trouble.note(noted);
+        }
+    }
+
+    /// Keep the conflicts of manifests that are about to be written. The next merge would find nothing of what has been
+    /// overwritten, if the database moves on before this one comes to its end, or we are killed.
+    async fn keep_what_gives_way(&mut self, merged: &BTreeMap<String, Merged>) {
+        let at_ms = Utc::now().timestamp_millis();
+        for (directory, merged) in merged.iter().filter(|(_, merged)| !merged.file.is_empty()) {
+            let new = self.new_conflicts(merged);
+            if !new.is_empty() {
+                let outcome = self.state.save_conflicts(directory, &new, at_ms).await;
+                self.state_trouble.note(outcome);
+                self.note_conflicts(directory, new, at_ms);
             }
+        }
+    }
+
+    /// The conflicts that nobody has been told of, by id.
+    fn new_conflicts(&self, merged: &Merged) -> BTreeMap<String, Conflict> {
+        let known: BTreeSet<&str> = self.exchange.conflicts.iter().map(|kept| kept.id.as_str()).collect();
+        let new = merged.conflicts.iter().filter(|conflict| !known.contains(conflict.id.as_str()));
+        new.map(|conflict| (conflict.id.clone(), conflict.clone())).collect()
+    }
+
+    fn note_conflicts(&mut self, directory: &str, new: BTreeMap<String, Conflict>, at_ms: i64) {
+        for (id, conflict) in new {
+            tracing::warn!(
+                collection = conflict.collection,
+                id,
+                "{} of {} was changed on both sides; the database's value was taken",
+                conflict.field,
+                conflict.subject
+            );
+            let collection = directory.to_owned();
+            self.exchange.conflicts.push(KeptConflict { id, collection, conflict, at_ms });
         }
     }
 
@@ -245,7 +281,7 @@ impl Engine {
         Ok(())
     }
 
-    fn tell(&self, merged: &BTreeMap<String, Merged>, edits: &Edits) {
+    fn tell(edits: &Edits) {
         for directory in &edits.new_collections {
             tracing::info!(collection = directory, "made a DB collection for the groups of this directory");
         }
@@ -259,16 +295,6 @@ impl Engine {
                 "groups and tags written to the database"
             );
         }
-        let new = |conflict: &&Conflict| !self.exchange.conflicts.iter().any(|kept| kept.id == conflict.id);
-        for conflict in merged.values().flat_map(|merged| &merged.conflicts).filter(new) {
-            tracing::warn!(
-                collection = conflict.collection,
-                id = conflict.id,
-                "{} of {} was changed on both sides; the database's value was taken",
-                conflict.field,
-                conflict.subject
-            );
-        }
     }
 
     /// Write down what both sides agree on now. Without it the next merge would take what it finds for what was agreed,
@@ -279,13 +305,7 @@ impl Engine {
             seen.by_hand = false;
         }
         let seen = self.exchange.remember(directory, &merged.seen);
-        let known: BTreeSet<&str> = self.exchange.conflicts.iter().map(|kept| kept.id.as_str()).collect();
-        let conflicts: BTreeMap<String, Conflict> = merged
-            .conflicts
-            .iter()
-            .filter(|conflict| !known.contains(conflict.id.as_str()))
-            .map(|conflict| (conflict.id.clone(), conflict.clone()))
-            .collect();
+        let conflicts = self.new_conflicts(merged);
         let is_new = self.exchange.bases.get(directory) != Some(&merged.agreed);
         if !is_new && seen.is_empty() && conflicts.is_empty() {
             return;
@@ -295,12 +315,7 @@ impl Engine {
             Agreement { collection: directory, base: &merged.agreed, seen: &seen, conflicts: &conflicts };
         let outcome = self.state.save_agreement(&agreement, at_ms).await;
         self.state_trouble.note(outcome);
-        self.exchange.conflicts.extend(conflicts.into_iter().map(|(id, conflict)| KeptConflict {
-            id,
-            collection: directory.to_owned(),
-            conflict,
-            at_ms,
-        }));
+        self.note_conflicts(directory, conflicts, at_ms);
     }
 }
 
@@ -317,11 +332,14 @@ struct Written {
     held_up: Option<String>,
 }
 
-/// DB collections whose groups have no file to go to.
+/// DB collections that no directory belongs to. SkillMeat makes `default` in every database; without a directory and
+/// without groups it is worth no word.
 fn database_only(owned: &Owned) -> Vec<DatabaseOnly> {
-    let named = |id: &String| {
+    let told = |(id, why): (&String, &Unmapped)| {
+        let groups = owned.unmapped_groups.get(id).copied().unwrap_or(0);
         let name = owned.collections.get(id).map(|row| row.name.clone()).unwrap_or_default();
-        DatabaseOnly { id: id.clone(), name }
+        let only = DatabaseOnly { id: id.clone(), name, reason: why.to_string(), groups };
+        (groups > 0 || id != DEFAULT_COLLECTION).then_some(only)
     };
-    owned.with_groups.iter().map(named).collect()
+    owned.mapping.unmapped.iter().filter_map(told).collect()
 }

@@ -1,5 +1,7 @@
 //! Groups and tag definitions between a manifest and a database that a neighbour writes to as the web page does.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use super::*;
@@ -178,6 +180,30 @@ async fn both_sides_at_once_make_a_conflict_that_a_person_decides() {
         assert_eq!(scene.look(&ScanScope::All).await.conflicts.len(), 0);
         assert!(scene.engine.state.conflicts::<serde_json::Value>().await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn what_gives_way_is_kept_before_it_is_overwritten() {
+    let mut scene = Scene::new(&["a"]).await;
+    scene.look(&ScanScope::All).await;
+    let web = Web::at(&scene);
+    web.make_group("default", "G", &["skill:a"]);
+    scene.settle().await;
+    // Nothing can be written while the lock cannot be taken.
+    let lock = scene.paths.collections.join("default/.collection.toml.skillmeat-lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    web.run("UPDATE groups SET icon = 'web'");
+    scene.replace("icon = \"layers\"", "icon = \"mine\"");
+    scene.look(&ScanScope::All).await;
+    assert!(scene.text().contains("icon = \"mine\""), "{}", scene.text());
+    let kept = scene.engine.state.conflicts::<serde_json::Value>().await.unwrap();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    fs::remove_dir(&lock).unwrap();
+    let findings = scene.look(&ScanScope::All).await;
+    assert!(scene.text().contains("icon = \"web\""), "{}", scene.text());
+    assert_eq!(findings.conflicts.len(), 1, "the same one");
+    assert_eq!(scene.engine.state.conflicts::<serde_json::Value>().await.unwrap(), kept);
 }
 
 #[tokio::test]
@@ -526,12 +552,44 @@ async fn tags_changed_on_both_sides_meet_and_the_files_own_change_wins_where_onl
     scene.look(&ScanScope::All).await;
     assert!(scene.text().contains("tags = [\"hand\", \"k\", \"web\"]"), "{}", scene.text());
     assert_eq!(web.tags("skill:a"), "[\"hand\", \"k\", \"web\"] hand,k,web");
-    // One table alone is no word of a person.
+    // One table alone is no word of a person, when it stays alone.
     web.run("UPDATE collection_artifacts SET tags_json = '[]'");
     scene.settle().await;
-    assert_eq!(web.tags("skill:a"), "[\"hand\", \"k\", \"web\"] hand,k,web");
+    assert!(scene.engine.look_again().is_some(), "nobody would come back to it");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while web.tags("skill:a") != "[\"hand\", \"k\", \"web\"] hand,k,web" {
+        assert!(Instant::now() < deadline, "{}", web.tags("skill:a"));
+        scene.settle().await;
+    }
+    assert_eq!(scene.engine.look_again(), None);
     scene.replace("tags = [\"hand\", \"k\", \"web\"]", "tags = []");
     scene.settle().await;
+    assert_eq!(web.tags("skill:a"), "[] -");
+}
+
+/// SkillMeat's endpoints commit between the two tables, and we may look then.
+#[tokio::test]
+async fn a_tag_that_is_put_on_in_two_commits_is_not_taken_off_between_them() {
+    let mut scene = Scene::new(&["a"]).await;
+    scene.look(&ScanScope::All).await;
+    let web = Web::at(&scene);
+    web.run(&format!(
+        "INSERT INTO tags (id, name, slug, created_at, updated_at) VALUES ('t', 'Later', 'later', '{NOW}', '{NOW}');
+         INSERT INTO artifact_tags SELECT uuid, 't', '{NOW}' FROM artifacts WHERE id = 'skill:a'"
+    ));
+    scene.settle().await;
+    assert!(web.tags("skill:a").ends_with(" Later"), "{}", web.tags("skill:a"));
+    web.run("UPDATE collection_artifacts SET tags_json = '[\"Later\"]'");
+    scene.settle().await;
+    assert!(scene.text().contains("tags = [\n    \"Later\",\n]"), "{}", scene.text());
+    assert_eq!(web.tags("skill:a"), "[\"Later\"] Later");
+    // And off, likewise.
+    web.run("DELETE FROM artifact_tags");
+    scene.settle().await;
+    assert_eq!(web.tags("skill:a"), "[\"Later\"] -");
+    web.run("UPDATE collection_artifacts SET tags_json = '[]'");
+    scene.settle().await;
+    assert!(!scene.text().contains("    \"Later\","), "{}", scene.text());
     assert_eq!(web.tags("skill:a"), "[] -");
 }
 

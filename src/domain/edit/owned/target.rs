@@ -1,7 +1,7 @@
 //! What a list shall hold, what an entry of it holds now, and how both are compared and spelled.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::edit::EditError;
 use crate::domain::edit::place::{Step, parse, place};
@@ -80,10 +80,12 @@ pub(in crate::domain::edit) struct Target {
     which: Which,
     /// In the order SkillMeat would write them.
     pub(super) entries: Vec<Entry>,
+    /// New id by the id that an entry has now.
+    renamed: BTreeMap<String, String>,
 }
 
 impl Target {
-    pub(in crate::domain::edit) fn groups(groups: &Groups) -> Self {
+    pub(in crate::domain::edit) fn groups(groups: &Groups, renamed: &BTreeMap<String, String>) -> Self {
         let mut seen = BTreeSet::new();
         let listed = groups.order.iter().chain(groups.by_name.keys());
         let mut entries: Vec<Entry> = listed
@@ -102,17 +104,17 @@ impl Target {
             })
             .collect();
         entries.sort_by_key(|entry| entry.position);
-        Self { which: Which::Groups, entries }
+        Self { which: Which::Groups, entries, renamed: renamed.clone() }
     }
 
-    pub(in crate::domain::edit) fn tags(tags: &Tags) -> Self {
+    pub(in crate::domain::edit) fn tags(tags: &Tags, renamed: &BTreeMap<String, String>) -> Self {
         let entry = |(slug, tag): (&String, &_)| {
             let crate::domain::owned::TagValue { name, color, description } = tag;
             tag_entry(slug, name, color, description.as_deref())
         };
         let mut entries: Vec<Entry> = tags.iter().map(entry).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { which: Which::Tags, entries }
+        Self { which: Which::Tags, entries, renamed: renamed.clone() }
     }
 
     /// The list's key.
@@ -143,6 +145,20 @@ impl Target {
     pub(super) fn read(&self, standing: &str) -> Read {
         let entry = manifest::read_lists(standing).and_then(|read| self.entries_of(&read).into_iter().next());
         entry.map_or_else(|| Read::Unreadable(self.id_of(standing)), Read::Entry)
+    }
+
+    /// Gives each entry that is to be renamed its new id. What it says is still its old name. An id that another entry
+    /// has already stays that one's.
+    pub(super) fn rename(&self, present: &mut [Read]) {
+        for (old, new) in &self.renamed {
+            if present.iter().any(|read| read.id() == Some(new.as_str())) {
+                continue;
+            }
+            if let Some(Read::Entry(entry)) = present.iter_mut().find(|read| read.id() == Some(old.as_str()))
+            {
+                entry.id.clone_from(new);
+            }
+        }
     }
 
     fn entries_of(&self, read: &Manifest) -> Vec<Entry> {

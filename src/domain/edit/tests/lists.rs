@@ -289,6 +289,48 @@ fn groups_stand_in_the_order_they_are_shown_in() {
 }
 
 #[test]
+fn a_renamed_entry_stays_where_and_what_it_is() {
+    let renamed = |mut edits: SectionEdits, old: &str, new: &str| {
+        let names = BTreeMap::from([(old.to_owned(), new.to_owned())]);
+        if edits.groups.is_some() {
+            edits.renamed_groups = names;
+        } else {
+            edits.renamed_tags = names;
+        }
+        edits
+    };
+    let before = format!(
+        "{HEAD}\n# on A\n[[groups]] # a\nname = 'A' # named\nx-mine = 1\nmembers = ['skill:a'] # m\n\n[groups.x]\ny = 1\n\n{}",
+        table("B", "slate", 1, "[]")
+    );
+    let wanted = groups(&[("Z", group(0, &["skill:a", "skill:b"])), ("B", group(1, &[]))]);
+    let after = before.replace("'A'", "\"Z\"").replace("['skill:a']", "['skill:a', \"skill:b\"]");
+    check(&before, &renamed(wanted, "A", "Z"), &after);
+    // Its old name may be another's by now, and then that is a new entry.
+    let wanted = groups(&[("Z", group(0, &["skill:a"])), ("B", group(1, &[])), ("A", group(2, &[]))]);
+    let after = format!("{}\n{}", before.replace("'A'", "\"Z\""), table("A", "slate", 2, "[]"));
+    check(&before, &renamed(wanted, "A", "Z"), &after);
+    // A name that another entry has stays that one's.
+    let wanted = groups(&[("B", group(1, &["skill:a"]))]);
+    let after = format!("{HEAD}\n{}", table("B", "slate", 1, "[\n    \"skill:a\",\n]"));
+    check(&before, &renamed(wanted, "A", "B"), &after);
+
+    check(
+        &format!("groups = [\n  # on A\n  {{ name = 'A', x = 1 }}, # a\n]\n{HEAD}"),
+        &renamed(groups(&[("Z", group(0, &[]))]), "A", "Z"),
+        &format!("groups = [\n  # on A\n  {{ name = \"Z\", x = 1 }}, # a\n]\n{HEAD}"),
+    );
+    let before = format!(
+        "{HEAD}\n# on ml\n[[tag_definitions]]\nname = \"ML\"\nslug = \"ml\" # s\ncolor = \"\"\ndescription = \"by hand\"\n"
+    );
+    check(
+        &before,
+        &renamed(tags(&[("m-l", "ML", "#112233")]), "ml", "m-l"),
+        &before.replace("\"ml\"", "\"m-l\"").replace("color = \"\"", "color = \"#112233\""),
+    );
+}
+
+#[test]
 fn what_cannot_be_read_stays() {
     let before = format!(
         "{HEAD}\n[[groups]]\nname = \"bad\"\nposition = \"x\"\n\n[[groups]]\ncolor = \"rose\"\n\n{}\n# again\n{}",

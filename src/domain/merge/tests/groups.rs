@@ -276,6 +276,29 @@ fn a_group_renamed_in_the_database_keeps_what_only_the_file_knows_of_it() {
 }
 
 #[test]
+fn a_group_renamed_in_the_database_stays_the_same_entry() {
+    let mut world = World::agreed("A color=#AABBCC : a b\nB : a");
+    world.set_file("A color=#ABC : a b\nB : a");
+    world.settle();
+    world.set_db("Z color=#aabbcc : b a\nB : a");
+    world.db.group_ids = [("Z", "id of A"), ("B", "id of B")].map(|(k, v)| (k.into(), v.into())).into();
+    let merged = world.merge();
+    assert_eq!(merged.file.renamed_groups, BTreeMap::from([("A".into(), "Z".into())]));
+    undisputed(&world.check("Z color=#aabbcc : b a\nB : a", "Z color=#ABC : b a\nB : a"));
+    // Where SkillMeat has written the new name itself there is nothing left to rename.
+    let mut world = World::agreed("A : a\nB : a");
+    world.set_db("Z : a b\nB : a");
+    world.db.group_ids = [("Z", "id of A"), ("B", "id of B")].map(|(k, v)| (k.into(), v.into())).into();
+    world.set_file("Z : a\nB : a");
+    assert_eq!(world.merge().file.renamed_groups, BTreeMap::new());
+    // One that goes while another comes is no other.
+    let mut world = World::agreed("A : a");
+    world.set_db("Z : a");
+    assert_eq!(world.merge().file.renamed_groups, BTreeMap::new());
+    undisputed(&world.check("Z : a", "Z : a"));
+}
+
+#[test]
 fn a_group_renamed_in_the_file_stays_the_same_row() {
     let mut world = World::agreed("A tags=x : a b\nB : a b");
     world.set_file("Z : a b\nB : a b");

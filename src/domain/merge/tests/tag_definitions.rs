@@ -199,6 +199,7 @@ fn the_database_of_a_cleared_cache_is_the_same() {
 fn a_slug_changed_on_the_web_is_the_same_tag() {
     let mut world = agreed("ml Machine_Learning #aa0000 text");
     world.db.tags = tags("ml-custom Machine_Learning #aa0000");
+    assert_eq!(world.merge().file.renamed_tags, BTreeMap::from([("ml".into(), "ml-custom".into())]));
     undisputed(
         &world.check_tags("ml-custom Machine_Learning #aa0000", "ml-custom Machine_Learning #aa0000 text"),
     );

@@ -137,6 +137,43 @@ fn s22_a_tag_of_an_artifact_in_another_collection_stands_in_its_manifest() {
     has_tags(&web, "skill:delta", &["later"], "a restart of the backend");
 }
 
+/// The same, of tags whose slug is not what their name says, put on and taken off.
+#[test]
+fn s22_a_tag_with_a_slug_of_its_own_is_taken_off_in_another_collection() {
+    let web = Web::open();
+    let stand = |wanted: &[&str], after: &str| {
+        eventually(SOON * 5, &format!("{wanted:?} in the manifest after {after}"), || {
+            let document = web.document("work");
+            let tags = document["artifacts"][0].get("tags").and_then(toml::Value::as_array).cloned();
+            let tags: Vec<_> =
+                tags.into_iter().flatten().map(|tag| tag.as_str().unwrap_or("?").to_owned()).collect();
+            if tags == wanted { Ok(()) } else { Err(format!("{tags:?}")) }
+        });
+    };
+    let [custom, plain] =
+        [("Machine Learning", "ml-custom"), ("Later", "later")].map(|(name, slug)| web.tag(name, slug, None));
+    let of = |tag: &str| format!("/artifacts/skill:delta/tags/{tag}");
+    web.api().change("POST", &of(&custom), None);
+    stand(&["Machine Learning"], "the one");
+    web.api().change("POST", &of(&plain), None);
+    stand(&["Machine Learning", "Later"], "the other");
+    web.barrier();
+    web.api().change("DELETE", &of(&plain), None);
+    stand(&["Machine Learning"], "the other was taken off");
+    web.barrier();
+    // A new slug for a tag that is in use, and then another change of the artifact's tags.
+    web.api().change("PUT", &format!("/tags/{custom}"), Some(&json!({ "slug": "ml-again" })));
+    web.barrier();
+    web.api().change("POST", &of(&plain), None);
+    stand(&["Machine Learning", "Later"], "a new slug");
+    web.barrier();
+    web.api().change("DELETE", &of(&custom), None);
+    stand(&["Later"], "the one was taken off");
+    web.barrier();
+    stand(&["Later"], "another look");
+    has_tags(&web, "skill:delta", &["later"], "all of it");
+}
+
 #[test]
 fn s23_tags_edited_in_the_file_and_on_the_web() {
     let web = Web::open();

@@ -122,6 +122,44 @@ fn s18_what_a_person_wrote_around_it_survives() {
 }
 
 #[test]
+fn s18_what_a_person_wrote_at_an_entry_survives_a_new_name() {
+    let mut web = Web::closed();
+    let lists = "\n# ours\n[[tag_definitions]]\nname = \"ML\" # short\nslug = \"ml\"\ncolor = \"#112233\"\ndescription = \"by hand\"\nx-tag = 1\n\n\
+                 # on A\n[[groups]]\nname = 'A' # the first\nx-keep = { y = 1 }\nmembers = [ 'skill:alpha', ] # one\n\n\
+                 # on B\n[[groups]]\nname = \"B\"\nposition = 1\n";
+    let before = format!("{}{lists}", web.text("default"));
+    save(&web.home.manifest("default"), &before);
+    web.start_api();
+    web.start_daemon();
+    web.have("default", "default", &[("A", &["skill:alpha"]), ("B", &[])], "two groups");
+    let page = web.api().get("/groups?collection_id=default").expect("the groups");
+    let id = |name: &str| {
+        let groups = page["groups"].as_array().expect("a list");
+        let group = groups.iter().find(|group| group["name"] == name).expect("the group");
+        group["id"].as_str().expect("an id").to_owned()
+    };
+    web.put(&id("A"), &json!({ "name": "Z" }));
+    web.have("default", "default", &[("Z", &["skill:alpha"]), ("B", &[])], "a new name");
+    web.put(&id("B"), &json!({ "name": "A", "description": "d" }));
+    web.have("default", "default", &[("Z", &["skill:alpha"]), ("A", &[])], "its old name given to another");
+    let tags = web.api().get("/tags").expect("the tags");
+    let tag = tags["items"].as_array().expect("a list").iter().find(|tag| tag["slug"] == "ml");
+    let tag = tag.and_then(|tag| tag["id"].as_str()).expect("the tag").to_owned();
+    web.api().change("PUT", &format!("/tags/{tag}"), Some(&json!({ "slug": "machines" })));
+    eventually(SOON * 5, "the new slug is there", || {
+        let found = web.file_tags("default");
+        if found.contains_key("machines") { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    let renamed = lists
+        .replace("'A' # the first", "\"Z\" # the first")
+        .replace("\"B\"\n", "\"A\"\ndescription = \"d\"\n")
+        .replace("\"ml\"", "\"machines\"");
+    let after = web.text("default");
+    assert!(after.ends_with(&renamed), "{after}\nshould end with\n{renamed}");
+    web.cli().run(&["list"]);
+}
+
+#[test]
 fn s28_what_happened_while_the_daemon_was_down() {
     let mut web = Web::open();
     web.group("default", "First", &["skill:alpha"]);
