@@ -11,6 +11,7 @@
 
 mod checkout;
 mod cold;
+mod control;
 mod edit;
 mod idle;
 mod page;
@@ -21,6 +22,9 @@ mod report;
 #[allow(dead_code, reason = "the measurements use a part of what the tests use")]
 mod it {
     pub(crate) mod child;
+    pub(crate) mod control {
+        pub(crate) mod wire;
+    }
     pub(crate) mod daemon;
     pub(crate) mod generate;
     pub(crate) mod home;
@@ -60,6 +64,8 @@ struct Sizes {
     page: usize,
     /// Edits that are timed.
     edits: usize,
+    /// Barriers that are timed, and half the list pages.
+    requests: usize,
     /// Artifacts that appear at once.
     checkout: usize,
     /// Skills of three files each that lie still.
@@ -73,6 +79,7 @@ const FULL: Sizes = Sizes {
     cold_alone: 10_000,
     page: 1_000,
     edits: 200,
+    requests: 1_000,
     checkout: 5_000,
     idle: 3_334,
     stillness: Duration::from_secs(60),
@@ -83,6 +90,7 @@ const QUICK: Sizes = Sizes {
     cold_alone: 200,
     page: 60,
     edits: 20,
+    requests: 100,
     checkout: 200,
     idle: 100,
     stillness: Duration::from_secs(5),
@@ -98,9 +106,10 @@ fn main() {
         println!("the comparison runs with `cargo bench --bench compare`");
         return;
     }
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("cold", cold::measure),
         ("page", page::measure),
+        ("control", control::measure),
         ("edit", edit::measure),
         ("checkout", checkout::measure),
         ("idle", idle::measure),

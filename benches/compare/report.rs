@@ -31,6 +31,16 @@ impl Report {
         });
     }
 
+    /// How many a second on both sides.
+    pub(crate) fn rates(&mut self, what: impl Into<String>, skillmeat: f64, ours: f64) {
+        self.lines.push(Line {
+            what: what.into(),
+            skillmeat: Some(format!("{skillmeat:.1}")),
+            ours: format!("{ours:.0}"),
+            ratio: Some(ours / skillmeat),
+        });
+    }
+
     /// Something with no counterpart, or one that is no number.
     pub(crate) fn tell(
         &mut self,

@@ -169,8 +169,8 @@ fn told(event: &Event) -> String {
         What::EventsLost { why } => {
             format!("file events were lost ({}); everything was looked at", why.to_lowercase())
         }
-        What::Conflicts { now: 0 } => "no conflicts any more".to_owned(),
-        What::Conflicts { now } => format!("{} to be resolved", count(*now, "conflict")),
+        What::Conflicts { now: 0, .. } => "no conflicts any more".to_owned(),
+        What::Conflicts { now, .. } => format!("{} to be resolved", count(*now, "conflict")),
         What::Gap => "what came before is not known any more".to_owned(),
     }
 }

@@ -285,7 +285,7 @@ pub struct Trace {
 pub struct Traced {
     /// RFC 3339, UTC; when it came for the first time in a row.
     pub at: String,
-    /// `event` for what came in, `effect` for what was done about it.
+    /// `event` for what came in, `effect` for what was done about it, `held` for how long the database was locked for that.
     pub kind: String,
     /// In the words of the program, for people.
     pub what: String,
@@ -347,6 +347,12 @@ pub enum What {
     },
     /// Conflicts came, or were resolved.
     Conflicts {
+        /// The ids of those that came, as in `/v1/conflicts`; at most [`NAMED`].
+        #[serde(default)]
+        appeared: Vec<String>,
+        /// The ids of those that were resolved; at most [`NAMED`].
+        #[serde(default)]
+        resolved: Vec<String>,
         /// How many there are now.
         now: usize,
     },

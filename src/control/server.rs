@@ -10,6 +10,7 @@ pub(in crate::control) mod answer;
 mod asks;
 mod connections;
 mod guard;
+mod patient;
 mod recent;
 mod review;
 mod socket;

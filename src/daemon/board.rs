@@ -2,7 +2,7 @@
 //!
 //! What this module does not do: find anything out. The loop writes down what it learns; this turns it into answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -58,8 +58,8 @@ pub struct Findings {
     pub pending_removals: usize,
     /// Everything that is wrong with the files, or between files and database.
     pub problems: Vec<Problem>,
-    /// Conflicts that wait for a decision.
-    pub conflicts: usize,
+    /// The ids of conflicts that wait for a decision.
+    pub conflicts: BTreeSet<String>,
     /// DB collections with groups that no directory belongs to.
     pub database_only: Vec<DatabaseOnly>,
     /// The cache database.
@@ -81,7 +81,7 @@ pub struct Changed {
 
 impl Changed {
     /// These as well. Some of them may be counted twice; of those that are named none is.
-    pub fn add(&mut self, artifacts: &std::collections::BTreeSet<&ArtifactId>) {
+    pub fn add(&mut self, artifacts: &BTreeSet<&ArtifactId>) {
         let known = self.named.iter().filter(|id| artifacts.contains(id)).count();
         self.count += artifacts.len() - known;
         for id in artifacts {
@@ -135,6 +135,8 @@ pub struct Writes {
     pub exchanged: u64,
     /// Exchanges that had to be done again, because somebody else wrote at the same moment.
     pub again: u64,
+    /// Of those for the database: because somebody had put groups or tags back to an older state.
+    pub repaired: u64,
 }
 
 impl Writes {
@@ -307,7 +309,7 @@ impl Board {
             collections: findings.collections.into_iter().map(collection).collect(),
             halts: findings.halts.iter().map(halt).collect(),
             problems: findings.problems.len(),
-            conflicts: findings.conflicts,
+            conflicts: findings.conflicts.len(),
             database_only: findings.database_only,
             sandbox: self.sandbox.clone(),
         }
@@ -371,7 +373,7 @@ pub(super) fn synced(findings: &Findings) -> Synced {
         pending_removals: findings.pending_removals,
         halts: findings.halts.iter().map(halt).collect(),
         problems: findings.problems.len(),
-        conflicts: findings.conflicts,
+        conflicts: findings.conflicts.len(),
     }
 }
 

@@ -67,11 +67,12 @@ impl Meter {
         metrics.looked_at.inc_by(findings.cost.looked_at as u64);
         metrics.read.inc_by(findings.cost.read as u64);
         metrics.rows.inc_by(findings.reconciled.rows);
+        metrics.verified.inc_by(findings.cost.verified as u64);
         metrics.transactions.inc_by(findings.cost.transactions as u64);
         metrics.busy_retries.inc_by(findings.cost.busy_retries);
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.problems.set(number(findings.problems.len()));
-        metrics.conflicts.set(number(findings.conflicts));
+        metrics.conflicts.set(number(findings.conflicts.len()));
         metrics.halts.set(number(findings.halts.len()));
         if findings.setback.is_none() {
             metrics.artifacts.set(i64::try_from(findings.reconciled.artifacts).unwrap_or(i64::MAX));
@@ -106,6 +107,7 @@ impl Meter {
         exchanged.inc_by(writes.exchanged - before.exchanged);
         drop(exchanged);
         self.metrics.exchange_retries.inc_by(writes.again - before.again);
+        self.metrics.repairs.inc_by(writes.repaired - before.repaired);
         if writes.exchanged > before.exchanged
             && let Some(began) = self.cache.take()
         {
@@ -144,13 +146,16 @@ mod tests {
         meter.reconciled(&Findings { setback: Some(failed), ..done(1) }, at(70));
         meter.effect(&reconcile());
         meter.reconciled(&done(1), at(90));
-        let text = metrics.text();
+        let text = metrics.text(None);
         assert!(text.contains("skillmeatd_files_to_rows_seconds_sum 0.09\n"), "{text}");
         assert!(text.contains("skillmeatd_reconciles_total{result=\"failed\"} 1\n"), "{text}");
         // The event of 60 ms came while that was under way, and what it is about is in the next.
         meter.effect(&reconcile());
         meter.reconciled(&done(0), at(100));
-        assert!(metrics.text().contains("skillmeatd_files_to_rows_seconds_count 1\n"), "nothing was written");
+        assert!(
+            metrics.text(None).contains("skillmeatd_files_to_rows_seconds_count 1\n"),
+            "nothing was written"
+        );
     }
 
     #[test]
@@ -159,13 +164,14 @@ mod tests {
         let mut meter = Meter::new(metrics.clone());
         let start = Instant::now();
         meter.event(&Event::Hint(Hint::Cache), start);
-        let writes = Writes { exchanged: 1, again: 2, ..Writes::default() };
+        let writes = Writes { exchanged: 1, again: 2, repaired: 1, ..Writes::default() };
         meter.cache_checked(true, writes, start + Duration::from_millis(20));
         let findings = Findings { cost: super::super::Cost { writes, ..Default::default() }, ..done(0) };
         meter.reconciled(&findings, start + Duration::from_millis(50));
-        let text = metrics.text();
+        let text = metrics.text(None);
         assert!(text.contains("skillmeatd_database_to_file_seconds_sum 0.02\n"), "{text}");
         assert!(text.contains("skillmeatd_manifests_written_total{cause=\"database\"} 1\n"), "{text}");
         assert!(text.contains("skillmeatd_exchange_retries_total 2\n"), "{text}");
+        assert!(text.contains("skillmeatd_repairs_total 1\n"), "{text}");
     }
 }

@@ -151,7 +151,8 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     board.http = http.map(|address| address.to_string());
     tracing::info!(root = %paths.root.display(), version = env!("CARGO_PKG_VERSION"), "started");
     let ttl = config.staleness.ttl.clone();
-    let desk = Desk::new(paths.cache_db.clone(), paths.collections.clone(), ttl, inputs.clone());
+    let numbers = board.recent().metrics.clone();
+    let desk = Desk::new(paths.cache_db.clone(), paths.collections.clone(), ttl, inputs.clone(), numbers);
     let desk = Arc::new(desk);
     let mut daemon = Daemon {
         grace: config.shutdown.grace,

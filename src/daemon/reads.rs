@@ -16,9 +16,9 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
 use super::{Input, board};
 use crate::control::api::{
-    Authoring, Call, Counters, Invalidate, Refresh, Refreshed, RefreshedArtifact, Reply, StaleQuery,
-    Staleness, Tally,
+    Authoring, Call, Invalidate, Refresh, Refreshed, RefreshedArtifact, Reply, StaleQuery, Staleness, Tally,
 };
+use crate::control::metrics::{Ending, Metrics};
 use crate::control::protocol::Refusal;
 use crate::control::protocol::artifact::Artifact;
 use crate::db::{DbError, Reader};
@@ -51,7 +51,7 @@ pub(super) struct Desk {
     collections: PathBuf,
     ttl: Mutex<Ttl>,
     futile: Mutex<BTreeMap<String, Instant>>,
-    counters: Arc<Counters>,
+    metrics: Metrics,
 }
 
 /// A database error as a refusal.
@@ -69,6 +69,7 @@ impl Desk {
         collections: PathBuf,
         ttl: Ttl,
         inputs: mpsc::UnboundedSender<Input>,
+        metrics: Metrics,
     ) -> Self {
         Self {
             reader: AsyncMutex::new(Reader::new(cache_db)),
@@ -76,7 +77,7 @@ impl Desk {
             collections,
             ttl: Mutex::new(ttl),
             futile: Mutex::default(),
-            counters: Arc::default(),
+            metrics,
         }
     }
 
@@ -105,9 +106,12 @@ impl Desk {
             Call::Author(what, reply) => drop(reply.send(self.author(what).await)),
             Call::Refresh(refresh, reply) => {
                 let refreshed = self.refresh(refresh).await;
-                let counter =
-                    if refreshed.is_ok() { &self.counters.refreshed } else { &self.counters.refused };
-                Counters::count(counter, 1);
+                let result = match &refreshed {
+                    Ok(_) => "done",
+                    Err(refusal) if refusal.status < 500 => "refused",
+                    Err(_) => "failed",
+                };
+                self.metrics.refreshes.get_or_create(&Ending { result }).inc();
                 drop(reply.send(refreshed));
             }
             Call::Invalidate(what, reply) => match self.resolve_invalidation(what).await {
@@ -121,12 +125,13 @@ impl Desk {
 
     async fn page(&self, query: &PageQuery) -> Result<Page, Refusal> {
         let page = self.read_page(query).await?;
-        Counters::count(&self.counters.hits, page.items.len() - page.misses.len());
-        Counters::count(&self.counters.misses, page.misses.len());
+        for (result, rows) in [("hit", page.items.len() - page.misses.len()), ("miss", page.misses.len())] {
+            self.metrics.page_rows.get_or_create(&Ending { result }).inc_by(rows as u64);
+        }
         if !self.is_worth_looking(&page.misses) {
             return Ok(page);
         }
-        Counters::count(&self.counters.looks, 1);
+        self.metrics.page_looks.inc();
         // A look that fails leaves the page as it is: the rows are the last good state.
         if self.look(Refresh::Metadata { older_than: Some(Duration::MAX), tags: Vec::new() }).await.is_err() {
             return Ok(page);

@@ -23,7 +23,7 @@ pub(super) struct Told {
     setback: Option<String>,
     halts: Vec<String>,
     halted: BTreeSet<String>,
-    conflicts: usize,
+    conflicts: BTreeSet<String>,
     problems: BTreeSet<Problem>,
     state: Option<(State, Option<String>)>,
     lost: Recurring,
@@ -34,7 +34,7 @@ impl Default for Told {
         Self {
             setback: None,
             halts: Vec::new(),
-            conflicts: 0,
+            conflicts: BTreeSet::new(),
             halted: BTreeSet::new(),
             problems: BTreeSet::new(),
             state: None,
@@ -77,8 +77,13 @@ impl Told {
             tracing::info!("nothing is halted any more");
         }
         if findings.conflicts != self.conflicts {
-            self.conflicts = findings.conflicts;
-            events.push(at.clone(), What::Conflicts { now: findings.conflicts });
+            let only_in = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+                one.difference(other).take(NAMED).cloned().collect::<Vec<_>>()
+            };
+            let appeared = only_in(&findings.conflicts, &self.conflicts);
+            let resolved = only_in(&self.conflicts, &findings.conflicts);
+            self.conflicts.clone_from(&findings.conflicts);
+            events.push(at.clone(), What::Conflicts { appeared, resolved, now: self.conflicts.len() });
         }
         self.tell_problems(findings.problems.iter().cloned().collect(), at, events);
         let done = &findings.reconciled;

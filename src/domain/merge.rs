@@ -83,6 +83,8 @@ pub struct Merged {
     /// `agreed`, not before: a section that is known and not agreed on counts as stale. A section that is about to be
     /// written may be known before, if there is nothing to write into the database.
     pub seen: Vec<(&'static str, String)>,
+    /// Whether a section of `file` undoes somebody's return to an older state.
+    pub repairs: bool,
     /// What gave way.
     pub conflicts: Vec<Conflict>,
     /// What a person should know. The paths are those of the manifest.
@@ -137,6 +139,8 @@ pub fn resolve(input: &Input<'_>, theirs: &[&Conflict]) -> Merged {
         merged.agreed.epoch.collection = input.base.and_then(|base| base.epoch.collection.clone());
     }
 
+    merged.repairs =
+        is_stale_groups && merged.file.groups.is_some() || is_stale_tags && merged.file.tags.is_some();
     for (section, read, written, agreed) in [
         (
             GROUPS,

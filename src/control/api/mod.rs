@@ -8,7 +8,6 @@
 
 mod artifacts;
 mod catalog;
-mod counters;
 mod limit;
 mod openapi;
 mod refresh;
@@ -31,7 +30,6 @@ use crate::domain::catalog::{GroupRow, GroupsQuery, Page, PageQuery, Tags, TagsQ
 use crate::domain::model::ArtifactId;
 use crate::domain::staleness::{Counts, StaleRow};
 
-pub use counters::Counters;
 use limit::Limiter;
 
 /// How long a read may take; it waits for nobody unless a row has to be made good first.

@@ -14,7 +14,7 @@ use axum::routing::post;
 use serde::{Deserialize, Serialize};
 
 use super::super::protocol::Refusal;
-use super::super::server::answer::{bytes, read};
+use super::super::server::answer::{bytes, read, read_or_default};
 use super::reply::{invalid, refuse, reply, segment};
 use super::{Call, Desk, REFRESH, Refresh, Refreshed};
 
@@ -186,11 +186,7 @@ struct MetadataRefreshed {
 
 async fn metadata(State(desk): State<Desk>, request: Request) -> Response {
     let asked = async {
-        let asked = if hyper::body::Body::is_end_stream(request.body()) {
-            MetadataAsked::default()
-        } else {
-            read(request).await?
-        };
+        let asked: MetadataAsked = read_or_default(request).await?;
         let older_than = asked.older_than_minutes.map(|minutes| {
             Duration::try_from_secs_f64(minutes * 60.0)
                 .map_err(|_| invalid("older_than_minutes must be 0 or more"))

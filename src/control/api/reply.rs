@@ -25,8 +25,7 @@ pub(super) fn reply<T: Serialize>(answer: Result<T, Refusal>) -> Response {
 pub(super) fn refuse(refusal: &Refusal, retry_after: Option<Duration>) -> Response {
     let mut response = answer::refuse(refusal.clone());
     let headers = response.headers_mut();
-    let wait = retry_after.or_else(|| (refusal.status == 503).then_some(Duration::from_secs(1)));
-    if let Some(wait) = wait {
+    if let Some(wait) = retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).max(1) as u64));
     }
     response

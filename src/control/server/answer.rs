@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The body, as JSON of this shape.
 ///
 /// # Errors
-/// With 413 when it is too large, 408 when it is too slow, and 422 when it is not understood.
+/// With 413 when it is too large, 408 when it is too slow, 415 when it says that it is no JSON, and 422 when it is not
+/// understood.
 pub(in crate::control) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
-    parse(&bytes(request).await?)
+    let headers = request.headers().clone();
+    parse(&headers, &bytes(request).await?)
 }
 
 /// As [`read`], but no body at all is the default.
@@ -34,8 +36,9 @@ pub(in crate::control) async fn read<T: DeserializeOwned>(request: Request) -> R
 pub(in crate::control) async fn read_or_default<T: DeserializeOwned + Default>(
     request: Request,
 ) -> Result<T, Refusal> {
+    let headers = request.headers().clone();
     let bytes = bytes(request).await?;
-    if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
+    if bytes.is_empty() { Ok(T::default()) } else { parse(&headers, &bytes) }
 }
 
 /// The body, whatever it is. To be read even where it is not wanted: a connection that is closed with something unread
@@ -54,7 +57,27 @@ pub(in crate::control) async fn bytes(request: Request) -> Result<Bytes, Refusal
         .map_err(|_| too_large())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refusal> {
+/// Whether the body may be JSON by what its headers say (RFC 9110, 15.5.16). Without a word it may; and so it may when a
+/// form is announced, which is what curl does with any `-d`.
+fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
+    let value = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().to_ascii_lowercase());
+    let refused = |what: &str| Err(Refusal::new(415, "not taken", format!("{what}; send application/json")));
+    if let Some(coding) = value(header::CONTENT_ENCODING).filter(|coding| coding != "identity") {
+        return refused(&format!("a body is not decoded here, and this one is {coding:?}"));
+    }
+    let Some(media) = value(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = media.split(';').next().unwrap_or_default().trim();
+    match essence {
+        "application/json" | "application/x-www-form-urlencoded" => Ok(()),
+        essence if essence.starts_with("application/") && essence.ends_with("+json") => Ok(()),
+        _ => refused(&format!("the body says that it is {media:?}")),
+    }
+}
+
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Refusal> {
+    if !bytes.is_empty() {
+        check_media(headers)?;
+    }
     // A list would do for a structure whose fields may all be left out.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(Refusal::new(422, titles::BODY, "a JSON object is expected"));
@@ -86,5 +109,9 @@ pub(in crate::control) fn refuse(refusal: Refusal) -> Response {
     let mut response = (status, Json(refusal)).into_response();
     let problem = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, problem);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // What is missing is looked for all the time.
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     response
 }

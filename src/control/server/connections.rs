@@ -13,8 +13,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::patient::Patient;
+
 /// How long the head of a request may take to arrive, and a connection may be idle between two.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a peer may leave what was written to it where it is.
+const UNREAD: Duration = Duration::from_secs(15);
 /// Longest head of a request, in bytes.
 const HEAD_MAX: usize = 32 * 1024;
 /// Most headers of a request.
@@ -33,7 +37,10 @@ pub(super) async fn serve<L: Listener>(mut listener: L, router: Router, most: us
             .header_read_timeout(HEAD)
             .max_buf_size(HEAD_MAX)
             .max_headers(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(
+                TokioIo::new(Patient::new(stream, UNREAD)),
+                TowerToHyperService::new(router.clone()),
+            );
         connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a control connection ended early");

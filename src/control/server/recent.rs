@@ -1,4 +1,5 @@
-//! What has happened lately: events as they come, numbers, the flight recorder. Answered without asking the daemon's loop.
+//! What has happened lately: events as they come, numbers, the flight recorder. Answered without asking the daemon's loop,
+//! but for the age of rows among the numbers, which are told without it if it does not answer.
 //!
 //! What this module does not do: keep any of it.
 
@@ -7,7 +8,7 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Extension, Query, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
@@ -18,20 +19,23 @@ use serde::Deserialize;
 
 use super::answer::{answer, refuse};
 use super::asks::Asks;
-use crate::control::Recent;
+use crate::control::api::{Call, StaleQuery};
 use crate::control::events::Events;
 use crate::control::metrics;
 use crate::control::protocol::{Event, Refusal};
+use crate::control::{Ask, Recent};
 
 /// How often a reader of events that gets none is told that the connection lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long the numbers wait for the age of rows; a scraper waits ten seconds.
+const AGES: Duration = Duration::from_secs(2);
 
 pub(super) fn routes(recent: &Recent) -> Router<Asks> {
     Router::new()
         .route("/v1/events", get(events))
-        .route("/v1/metrics", get(numbers))
         .route("/v1/trace", get(trace))
         .with_state(recent.clone())
+        .merge(Router::new().route("/v1/metrics", get(numbers)).layer(Extension(recent.metrics.clone())))
 }
 
 /// Counts a request and the time until its answer began.
@@ -44,8 +48,13 @@ pub(super) async fn count(State(recent): State<Recent>, request: Request, next: 
     response
 }
 
-async fn numbers(State(recent): State<Recent>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recent.metrics.text())
+async fn numbers(State(asks): State<Asks>, Extension(metrics): Extension<metrics::Metrics>) -> Response {
+    let question = |answer| Ask::Api(Call::Stale(StaleQuery::default(), answer));
+    let staleness = asks.ask_for(AGES, question).await.flatten();
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        metrics.text(staleness.ok().as_ref()),
+    )
         .into_response()
 }
 

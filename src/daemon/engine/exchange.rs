@@ -219,7 +219,7 @@ impl Engine {
     /// Tell what the last exchange found.
     pub(super) fn tell_exchange(&self, findings: &mut Findings) {
         findings.problems.extend(self.exchange.problems().cloned());
-        findings.conflicts = self.exchange.conflicts.len();
+        findings.conflicts = self.exchange.conflicts.iter().map(|kept| kept.id.clone()).collect();
         findings.database_only.clone_from(&self.exchange.database_only);
     }
 

@@ -174,7 +174,7 @@ fn rfc3339(ms: i64) -> String {
 }
 
 fn broken(error: &StateError) -> Refusal {
-    Refusal::new(500, "state not readable", board::chain(error))
+    Refusal::new(503, "state not readable", board::chain(error))
 }
 
 fn refuse(stop: Stop) -> Refusal {

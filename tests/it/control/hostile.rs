@@ -3,12 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::wire::{Wire, socket};
 use crate::child::finish;
 use crate::faults::scene::{Scene, write_skill};
+use crate::home::eventually;
 
 /// The daemon carries a change over, and says so.
 fn goes_on(scene: &Scene, text: &str) {
@@ -87,6 +89,37 @@ fn slow_requests_hold_nobody_up_and_are_ended() {
     }
     let took = began.elapsed();
     assert!(took < Duration::from_secs(50), "the last slow one lived {took:?}");
+}
+
+/// Whoever asks and does not read what comes is given up after a while, event streams included.
+#[test]
+fn who_never_reads_is_ended() {
+    let scene = Scene::of(&["one"], "");
+    let descriptors = || {
+        let listed = fs::read_dir(format!("/proc/{}/fd", scene.daemon.pid())).expect("the descriptors");
+        let is_socket = |to: PathBuf| to.to_string_lossy().starts_with("socket:");
+        listed.flatten().filter(|fd| fs::read_link(fd.path()).is_ok_and(is_socket)).count()
+    };
+    let before = descriptors();
+    let request = "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
+    let deaf: Vec<Wire<UnixStream>> = (0..8)
+        .map(|_| {
+            let mut wire = Wire::open(&scene.home);
+            wire.send(&request).expect("ten megabytes' worth of questions");
+            wire
+        })
+        .collect();
+    goes_on(&scene, "beside those who do not listen");
+    let open = descriptors();
+    assert!(open > deaf.len(), "{open} sockets, {before} before"); // of those before, some may have been closed
+    eventually(Duration::from_secs(60), "they have been given up", || match descriptors() {
+        open if open <= before => Ok(()),
+        open => Err(format!("{open} sockets, {before} before")),
+    });
+    for mut wire in deaf {
+        assert!(wire.send("x").is_err(), "nobody is there any more");
+    }
+    goes_on(&scene, "after them");
 }
 
 #[test]

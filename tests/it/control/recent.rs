@@ -1,9 +1,11 @@
 //! What has happened lately: events as they come, the numbers, the flight recorder.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -173,6 +175,7 @@ fn the_numbers_count_what_happened_and_promtool_takes_them() {
             >= number(&after, "skillmeatd_rows_written_total")
     );
 
+    judge(&after);
     // In the package `prometheus` of Debian.
     if Command::new("promtool").arg("--version").output().is_err() {
         eprintln!("promtool is not installed; the form of the numbers was not judged by it");
@@ -182,6 +185,96 @@ fn the_numbers_count_what_happened_and_promtool_takes_them() {
     promtool.args(["check", "metrics"]);
     let judged = finish(promtool, &after, Duration::from_secs(30)).succeeded();
     assert_eq!((judged.stdout.as_str(), judged.stderr.as_str()), ("", ""));
+}
+
+/// What every reader of the text format insists on, and the naming rules
+/// (<https://prometheus.io/docs/practices/naming/>): each family described before its first number, each number's name
+/// one of its family's, counters ending in `_total` and no others, no number twice.
+fn judge(text: &str) {
+    let mut families: BTreeMap<&str, (&str, bool)> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut current = "";
+    for line in text.lines() {
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            let (name, help) = described.split_once(' ').expect("a text");
+            assert!(!help.is_empty() && families.insert(name, ("", false)).is_none(), "{line}");
+            current = name;
+        } else if let Some(typed) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = typed.split_once(' ').expect("a type");
+            assert_eq!(name, current, "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            families.get_mut(name).expect("described").0 = kind;
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+            assert!(value.parse::<f64>().is_ok() && seen.insert(name), "{line}");
+            let bare = name.split('{').next().expect("a name");
+            let endings: &[&str] =
+                if families[current].0 == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            assert!(endings.iter().any(|ending| bare == format!("{current}{ending}")), "{line}");
+            families.get_mut(current).expect("described").1 = true;
+        }
+    }
+    for (name, (kind, has_numbers)) in &families {
+        assert!(name.starts_with("skillmeatd_") && *has_numbers, "{name}");
+        let of_time = ["time", "age", "live", "_to_rows", "_to_file", "reconcile", "request"];
+        if *kind != "counter" && of_time.iter().any(|word| name.contains(word)) {
+            assert!(name.ends_with("_seconds"), "{name} has no unit");
+        }
+    }
+    assert!(families.len() > 25, "{families:?}");
+}
+
+#[test]
+fn pages_refreshes_and_the_age_of_rows_are_counted() {
+    let scene = Scene::of(&["one", "two", "three"], "[staleness]\nttl = \"1h\"\n");
+    let mut wire = Wire::open(&scene.home);
+    let read = |wire: &mut Wire<Socket>| String::from_utf8(wire.get("/v1/metrics").body).expect("UTF-8");
+    let rows = |text: &str| {
+        ["fresh", "stale", "never"].map(|state| {
+            number(text, &format!("skillmeatd_rows{{collection=\"default\",state=\"{state}\"}}")) as u64
+        })
+    };
+    let counted = |text: &str, name: &str, result: &str| {
+        number(text, &format!("skillmeatd_{name}_total{{result=\"{result}\"}}")) as u64
+    };
+    let page = "/api/v1/user-collections/default/artifacts?limit=2";
+    let start = read(&mut wire);
+    assert_eq!(rows(&start), [3, 0, 0]);
+    assert_eq!(number(&start, "skillmeatd_row_time_to_live_seconds{collection=\"default\"}"), 3_600.0);
+    assert!(number(&start, "skillmeatd_oldest_row_age_seconds{collection=\"default\"}") < 600.0);
+    wire.get(page).done();
+    let hit = read(&mut wire);
+    assert_eq!((counted(&hit, "page_rows", "hit"), counted(&hit, "page_rows", "miss")), (2, 0));
+    assert_eq!(number(&hit, "skillmeatd_page_looks_total"), 0.0);
+
+    // One row that nobody has verified, one that was verified too long ago.
+    let cache = Connection::open(scene.home.cache_db()).expect("the cache");
+    cache.busy_timeout(Duration::from_secs(10)).expect("patience");
+    let of = "WHERE artifact_uuid = (SELECT uuid FROM artifacts WHERE name = ?1)";
+    let null = format!("UPDATE collection_artifacts SET synced_at = NULL {of}");
+    let long_ago = format!("UPDATE collection_artifacts SET synced_at = '2020-01-01 00:00:00.000000' {of}");
+    cache.execute(&null, ["one"]).expect("an update");
+    cache.execute(&long_ago, ["two"]).expect("an update");
+    let aged = read(&mut wire);
+    assert_eq!(rows(&aged), [1, 1, 1], "{aged}");
+    assert!(number(&aged, "skillmeatd_oldest_row_age_seconds{collection=\"default\"}") > 1e8);
+    wire.get(page).done();
+    let missed = read(&mut wire);
+    assert_eq!((counted(&missed, "page_rows", "hit"), counted(&missed, "page_rows", "miss")), (3, 1));
+    assert_eq!(number(&missed, "skillmeatd_page_looks_total"), 1.0);
+
+    wire.post("/api/v1/user-collections/refresh-cache", "").done();
+    assert_eq!(wire.post("/api/v1/user-collections/nowhere/refresh-cache", "").status, 404);
+    let refreshed = read(&mut wire);
+    assert_eq!(rows(&refreshed), [3, 0, 0]);
+    assert!(number(&refreshed, "skillmeatd_rows_verified_total") >= 1.0);
+    let endings = ["done", "refused", "failed"].map(|result| counted(&refreshed, "refreshes", result));
+    assert_eq!(endings, [1, 1, 0]);
+    // Without a database there are no ages, and all other numbers.
+    drop(cache);
+    fs::remove_file(scene.home.cache_db()).expect("the cache's end");
+    assert_eq!(wire.get("/v1/metrics").status, 200);
 }
 
 #[test]

@@ -88,6 +88,11 @@ impl<S: Read + Write> Wire<S> {
 
     pub(crate) fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
         self.ask(method, path, body)?;
+        self.answer()
+    }
+
+    /// The answer to what was asked, whole.
+    pub(crate) fn answer(&mut self) -> io::Result<Answer> {
         let (status, head) = self.head()?;
         let length = head
             .lines()

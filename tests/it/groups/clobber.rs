@@ -1,6 +1,7 @@
 //! A copy of the manifest that was read earlier is written back, as SkillMeat's commands do.
 
 use super::web::{Web, database_has, file_has};
+use crate::control::wire::Wire;
 use crate::faults::scene::{SEEN, Scene, entry, read, save, write_skill};
 use crate::home::eventually;
 
@@ -40,6 +41,12 @@ fn a_stale_copy_is_repaired_and_what_it_adds_is_kept() {
         database_has(&scene.home, "default", &["Docs slate: skill:csv"]);
     }
     assert_eq!(scene.status()["conflicts"], 0);
+    let numbers = String::from_utf8(Wire::open(&scene.home).get("/v1/metrics").body).expect("UTF-8");
+    let repairs = numbers.lines().find_map(|line| line.strip_prefix("skillmeatd_repairs_total "));
+    assert_eq!(repairs.and_then(|number| number.parse().ok()), Some(stale.len()), "{numbers}");
+    let lags =
+        numbers.lines().find_map(|line| line.strip_prefix("skillmeatd_database_to_file_seconds_count "));
+    assert!(lags.and_then(|number| number.parse().ok()) >= Some(1), "{numbers}");
 }
 
 #[test]

@@ -37,6 +37,19 @@ fn conflict() -> (Scene, String) {
     (scene, id)
 }
 
+/// The last event about conflicts, as `/v1/events` tells it.
+fn last_told(scene: &Scene) -> Value {
+    // An id of another run: everything that is kept, a gap before it, and nothing more to wait for.
+    let url = "http://skillmeatd/v1/events?since=other:1";
+    let mut curl = scene.home.command("curl");
+    let socket = crate::control::wire::socket(&scene.home);
+    curl.args(["--silent", "--no-buffer", "--max-time", "1", "--unix-socket"]).arg(socket).arg(url);
+    let told = crate::child::finish(curl, "", SEEN).stdout;
+    let events = told.lines().filter_map(|line| line.strip_prefix("data: "));
+    let mut events = events.map(|data| serde_json::from_str::<Value>(data).expect("JSON")["what"].clone());
+    events.rfind(|what| what["kind"] == "conflicts").unwrap_or_default()
+}
+
 #[test]
 fn a_conflict_is_listed_shown_and_decided_for_either_side() {
     let (scene, id) = conflict();
@@ -49,7 +62,16 @@ fn a_conflict_is_listed_shown_and_decided_for_either_side() {
         shown["ours"].to_string().contains("rose") && shown["theirs"].to_string().contains("blue"),
         "{shown}"
     );
+    assert_eq!(
+        last_told(&scene),
+        serde_json::json!({ "kind": "conflicts", "appeared": [&id], "resolved": [], "now": 1 })
+    );
     scene.call(&["conflicts", "resolve", "--theirs", &id]).succeeded();
+    let resolved = serde_json::json!({ "kind": "conflicts", "appeared": [], "resolved": [&id], "now": 0 });
+    eventually(SEEN, "it is told that the conflict is resolved", || {
+        let told = last_told(&scene);
+        if told == resolved { Ok(()) } else { Err(told.to_string()) }
+    });
     file_has(&scene.home, "default", &["Docs blue: skill:pdf"]);
     database_has(&scene.home, "default", &["Docs blue: skill:pdf"]);
     assert_eq!(scene.call(&["conflicts", "list"]).succeeded().stdout, "no conflicts\n");

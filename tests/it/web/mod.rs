@@ -4,10 +4,12 @@ mod client;
 mod openapi;
 mod pages;
 mod refresh;
+mod refusals;
 mod stale;
 mod write;
 
 use std::sync::Arc;
+use std::thread;
 
 use crate::daemon::{Daemon, call};
 use crate::generate::{Mix, Recipe, generate};
@@ -51,6 +53,24 @@ impl Scene {
         let connection = rusqlite::Connection::open(self.home.cache_db()).expect("the cache");
         connection.busy_timeout(std::time::Duration::from_secs(5)).expect("patience");
         connection.execute_batch(sql).expect("the change");
+    }
+
+    /// The first refusal when this is asked for by a hundred clients at once, so that a slow machine does not make it a
+    /// trickle.
+    fn flooded(&self, target: &str, body: Option<&str>) -> client::Answer {
+        for _ in 0..10 {
+            let answers: Vec<_> = thread::scope(|scope| {
+                let clients: Vec<_> =
+                    (0..100).map(|_| scope.spawn(|| self.web.send("POST", target, body))).collect();
+                clients.into_iter().map(|client| client.join().expect("an answer")).collect()
+            });
+            let odd = answers.iter().find(|answer| ![200, 429].contains(&answer.status));
+            assert!(odd.is_none(), "{odd:?}");
+            if let Some(refused) = answers.into_iter().find(|answer| answer.status == 429) {
+                return refused;
+            }
+        }
+        panic!("a thousand times {target}, and nobody was turned away");
     }
 
     /// `synced_at` of every row of the default collection, by artifact.

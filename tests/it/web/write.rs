@@ -12,7 +12,7 @@ use super::client::Answer;
 use super::{DEAF, Scene};
 use crate::child::finish;
 use crate::daemon::{Daemon, binary, call};
-use crate::home::Home;
+use crate::home::{Home, eventually};
 use crate::interop::cache;
 use crate::web::Web;
 
@@ -129,6 +129,65 @@ fn a_change_that_was_not_seen_is_not_overwritten() {
     let gone = scene.web.send_if("DELETE", "/api/v1/artifacts/skill:pdf", None, &seen);
     assert_eq!(gone.status, 412, "{gone:?}");
     assert!(scene.text(ENTRY_PATH).contains("Another body."));
+}
+
+/// The entry is changed after the daemon has read it and before it writes: the lock of the manifest holds it there.
+#[test]
+fn a_change_at_the_same_moment_is_refused_with_what_is_there_now() {
+    let scene = scene(DEAF);
+    let before = scene.web.send("GET", METADATA, None).body;
+    let lock = scene.home.path().join(".skillmeat/collections/default/.collection.toml.skillmeat-lock");
+    let lock = fs::File::options().create(true).truncate(false).write(true).open(lock).expect("the lock");
+    lock.lock().expect("it is ours");
+    let asking = thread::spawn({
+        let web = Web::of(&scene.home);
+        move || web.send("PUT", METADATA, Some(r#"{"author": "Ann"}"#))
+    });
+    eventually(Duration::from_secs(60), "the first of the two files is written", || {
+        let text = scene.text(ENTRY_PATH);
+        if text.contains("author: Ann") { Ok(()) } else { Err(text) }
+    });
+    let changed = MANIFEST.replace("'Reads forms'", "'Reads anything'");
+    scene.home.write(MANIFEST_PATH, &changed);
+    drop(lock);
+    let refused = asking.join().expect("an answer");
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.head.contains("application/problem+json"), "{refused:?}");
+    let current = &refused.body["current"];
+    assert_eq!(current["metadata"]["description"], "Reads anything", "{refused:?}");
+    assert_eq!(current["metadata"]["author"], Value::Null);
+    assert_ne!(current["etag"], before["etag"]);
+    assert_eq!(
+        (scene.text(ENTRY_PATH), scene.text(MANIFEST_PATH)),
+        (ENTRY_FILE.to_owned(), changed),
+        "neither"
+    );
+    // Who takes that in and asks again is served.
+    let etag = format!("\"{}\"", scene.web.send("GET", METADATA, None).body["etag"].as_str().expect("a tag"));
+    let again = scene.web.send_if("PUT", METADATA, Some(r#"{"author": "Ann"}"#), &etag);
+    assert_eq!((again.status, &again.body["metadata"]["description"]), (200, &json!("Reads anything")));
+}
+
+/// The other file's turn: something else in the same manifest has changed meanwhile, which is no conflict.
+#[test]
+fn a_change_of_something_else_at_the_same_moment_is_kept() {
+    let scene = scene(DEAF);
+    let lock = scene.home.path().join(".skillmeat/collections/default/.collection.toml.skillmeat-lock");
+    let lock = fs::File::options().create(true).truncate(false).write(true).open(lock).expect("the lock");
+    lock.lock().expect("it is ours");
+    let asking = thread::spawn({
+        let web = Web::of(&scene.home);
+        move || web.send("PUT", METADATA, Some(r#"{"author": "Ann"}"#))
+    });
+    eventually(Duration::from_secs(60), "the first of the two files is written", || {
+        let text = scene.text(ENTRY_PATH);
+        if text.contains("author: Ann") { Ok(()) } else { Err(text) }
+    });
+    scene.home.write(MANIFEST_PATH, &MANIFEST.replace("# mine", "# mine, and more"));
+    drop(lock);
+    assert_eq!(asking.join().expect("an answer").status, 200);
+    let manifest = scene.text(MANIFEST_PATH);
+    assert!(manifest.contains("# mine, and more") && manifest.contains("author = \"Ann\""), "{manifest}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::domain::manifest;
 use crate::domain::mapping::Unmapped;
 use crate::domain::merge::{self, Conflict, GROUPS, Merged, TAG_DEFINITIONS};
 use crate::domain::model::Problem;
-use crate::domain::owned::{DbSide, FileSide, Groups, SectionEdits};
+use crate::domain::owned::{DbSide, FileSide, Groups};
 use crate::domain::reactor::Setback;
 use crate::domain::rows::DEFAULT_COLLECTION;
 use crate::domain::strays::strays;
@@ -236,7 +236,7 @@ impl Engine {
                 return Err(self.give_up_cache(DbError::Replaced));
             }
             written.touched.insert(directory.clone(), manifest_alone());
-            match self.write_sections(directory, &merged.file, now) {
+            match self.write_sections(directory, merged, now) {
                 Ok(()) => {}
                 Err(WriteError::Patch(PatchError::Moved)) => written.moved = true,
                 Err(error) => {
@@ -254,9 +254,10 @@ impl Engine {
     fn write_sections(
         &mut self,
         directory: &str,
-        edits: &SectionEdits,
+        wanted: &Merged,
         now: NaiveDateTime,
     ) -> Result<(), WriteError<PatchError>> {
+        let edits = &wanted.file;
         let Exchange { files, replaced, .. } = &mut self.exchange;
         let merged = files.get(directory).map(|seen| &seen.side);
         let manifest = self.paths.root.join(manifest_of(directory));
@@ -273,6 +274,7 @@ impl Engine {
         )?;
         if let Outcome::Written { rounds, .. } = outcome {
             self.writes.add(true, rounds);
+            self.writes.repaired += u64::from(wanted.repairs);
             let (groups, tags) = (edits.groups.is_some(), edits.tags.is_some());
             tracing::info!(collection = directory, groups, tags, rounds, "manifest written");
         }

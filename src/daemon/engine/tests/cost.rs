@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::super::*;
 use crate::config::DatabaseCreate;
+use crate::control::api::Refresh;
 use crate::daemon::Cost;
 use crate::paths::{Environment, create_private};
 
@@ -83,6 +84,16 @@ async fn nothing_to_do_costs_no_reading_no_comparing_and_no_writing() {
     for _ in 0..3 {
         assert_eq!(home.look(&ScanScope::All, true).await, idle);
     }
+}
+
+#[tokio::test]
+async fn verifying_rows_of_unchanged_files_reads_none_of_them() {
+    let mut home = Home::new().await;
+    let all = Refresh::Metadata { older_than: Some(Duration::ZERO), tags: Vec::new() };
+    home.engine.wish(1, all);
+    let cost = home.look(&ScanScope::All, true).await;
+    assert_eq!((cost.looked_at, cost.read, cost.verified, cost.transactions), (COUNT, 0, COUNT, 1));
+    assert_eq!(home.look(&ScanScope::All, true).await.verified, 0, "until they are old again");
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ async fn both_sides_at_once_make_a_conflict_that_a_person_decides() {
         web.run("UPDATE groups SET icon = 'web', description = 'from the web'");
         scene.replace("icon = \"start\"", "icon = \"mine\"");
         let findings = scene.look(&ScanScope::All).await;
-        assert_eq!(findings.conflicts, 1);
+        assert_eq!(findings.conflicts.len(), 1);
         assert!(scene.text().contains("icon = \"web\""), "the database's value was taken");
         assert!(scene.text().contains("description = \"from the web\""));
         let ids: Vec<String> = scene.engine.exchange.conflicts.iter().map(|kept| kept.id.clone()).collect();
@@ -177,7 +177,7 @@ async fn both_sides_at_once_make_a_conflict_that_a_person_decides() {
         scene.engine.forget_conflicts(&ids).await.unwrap();
         assert!(scene.text().contains(&format!("icon = \"{expected}\"")), "{}", scene.text());
         assert_eq!(web.texts("SELECT icon FROM groups"), [expected]);
-        assert_eq!(scene.look(&ScanScope::All).await.conflicts, 0);
+        assert_eq!(scene.look(&ScanScope::All).await.conflicts.len(), 0);
         assert!(scene.engine.state.conflicts::<serde_json::Value>().await.unwrap().is_empty());
     }
 }
@@ -202,7 +202,7 @@ async fn what_gives_way_is_kept_before_it_is_overwritten() {
     fs::remove_dir(&lock).unwrap();
     let findings = scene.look(&ScanScope::All).await;
     assert!(scene.text().contains("icon = \"web\""), "{}", scene.text());
-    assert_eq!(findings.conflicts, 1, "the same one");
+    assert_eq!(findings.conflicts.len(), 1, "the same one");
     assert_eq!(scene.engine.state.conflicts::<serde_json::Value>().await.unwrap(), kept);
 }
 
@@ -406,7 +406,7 @@ async fn a_killed_daemon_goes_on_where_it_was() {
     state.execute("DELETE FROM sections_seen WHERE seq = (SELECT max(seq) FROM sections_seen WHERE section = 'groups')", []).unwrap();
     scene.engine = Engine::open(scene.paths.clone(), config(60_000)).await.unwrap();
     let findings = scene.look(&ScanScope::All).await;
-    assert_eq!((findings.conflicts, findings.reconciled.rows), (0, 0));
+    assert_eq!((findings.conflicts.len(), findings.reconciled.rows), (0, 0));
     assert_eq!(
         (scene.groups(), web.groups("default")),
         (vec!["G: skill:b".to_owned()], vec!["G: skill:b".to_owned()])
