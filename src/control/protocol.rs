@@ -285,7 +285,8 @@ pub struct Trace {
 pub struct Traced {
     /// RFC 3339, UTC; when it came for the first time in a row.
     pub at: String,
-    /// `event` for what came in, `effect` for what was done about it, `held` for how long the database was locked for that.
+    /// `event` for what came in, `effect` for what was done about it, `held` for how long the database was locked for
+    /// that.
     pub kind: String,
     /// In the words of the program, for people.
     pub what: String,
