@@ -1,7 +1,7 @@
 //! Tags that somebody is changing in the database just now.
 //!
 //! SkillMeat's endpoints write an artifact's tags in two commits: `artifact_tags` first, `tags_json` after it
-//! (`skillmeat.api.routers.artifacts.add_tag_to_artifact`), a few milliseconds later, or some hundreds when the machine is
+//! (`skillmeat.api.routers.artifacts.tags.add_tag_to_artifact`), a few milliseconds later, or some hundreds when the machine is
 //! busy. What is seen between the two looks like a table that has lost step, and putting that right would undo half of
 //! what a person has just asked for; SkillMeat's second commit then completes nothing. So a change that stands in one of
 //! the two places alone is left as it is for a while.
