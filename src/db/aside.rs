@@ -5,6 +5,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -124,7 +125,11 @@ fn unlink(pairs: &[(PathBuf, PathBuf)]) {
 }
 
 /// How often the lock is tried while nobody can be named who has it.
-const TRIES: u32 = 100;
+const TRIES: u32 = 200;
+
+/// The pause between two tries. Without one, a neighbour who takes and leaves the lock without a pause can fall into
+/// step with us: it always has it when we try, and never when we ask who.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Held until the file is closed.
 pub(super) fn lock(path: &Path, file: &File) -> Result<(), AsideError> {
@@ -139,7 +144,7 @@ pub(super) fn lock(path: &Path, file: &File) -> Result<(), AsideError> {
         if tries == 0 || !matches!(errno, Errno::AGAIN | Errno::ACCESS) {
             return Err(AsideError::File { path: path.to_owned(), source: errno.into() });
         }
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
 }
 
