@@ -12,6 +12,7 @@ mod connections;
 mod guard;
 mod patient;
 mod recent;
+mod rest;
 mod review;
 mod socket;
 mod v1;

@@ -41,8 +41,7 @@ pub(in crate::control) async fn read_or_default<T: DeserializeOwned + Default>(
     if bytes.is_empty() { Ok(T::default()) } else { parse(&headers, &bytes) }
 }
 
-/// The body, whatever it is. To be read even where it is not wanted: a connection that is closed with something unread
-/// is reset, and the client may never see the answer.
+/// The body, whatever it is.
 ///
 /// # Errors
 /// With 413 when it is too large, and 408 when it is too slow.

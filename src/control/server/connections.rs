@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::patient::Patient;
+use super::rest;
 
 /// How long the head of a request may take to arrive, and a connection may be idle between two.
 const HEAD: Duration = Duration::from_secs(10);
@@ -28,6 +29,7 @@ const HEADERS_MAX: usize = 64;
 /// the kernel's queue.
 pub(super) async fn serve<L: Listener>(mut listener: L, router: Router, most: usize) {
     let free = Arc::new(Semaphore::new(most));
+    let router = router.layer(axum::middleware::from_fn(rest::take));
     let mut connections = JoinSet::new();
     while let Ok(permit) = Arc::clone(&free).acquire_owned().await {
         let (stream, _) = listener.accept().await;

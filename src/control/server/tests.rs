@@ -110,3 +110,25 @@ async fn what_is_not_understood_is_refused_with_the_reason() {
         assert!(answer.contains("application/problem+json"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_taken_before_the_answer() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let scene = serve_with(drop);
+    let mut stream = UnixStream::connect(&scene.path).await.unwrap();
+    for (line, expected) in
+        [("GET /v2/status", "404"), ("PATCH /v1/resume", "405"), ("GET /v1/history?x=1", "422")]
+    {
+        let head = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..3 {
+            // The daemon has had the time to answer, as it answers others.
+            let _ = scene.client.status().await;
+        }
+        stream.write_all(b"{}").await.unwrap();
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{line}\n{answer}");
+    }
+}
