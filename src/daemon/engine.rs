@@ -81,7 +81,7 @@ pub struct Engine {
     decided: Decided,
     unsaved: Unsaved,
     verification: Verification,
-    /// Whether a change that an earlier run was killed in has been looked for.
+    /// Whether there is no change that was cut short.
     authored: bool,
     exchange: Exchange,
     /// Manifests written.
@@ -259,8 +259,11 @@ impl Engine {
 
     async fn pass(&mut self, scope: &ScanScope, all_rows: bool, findings: &mut Findings) -> Result<(), Stop> {
         let began = Instant::now();
-        if !std::mem::replace(&mut self.authored, true) {
-            self.finish_authoring().await;
+        if let Err(why) = self.finish_authoring().await {
+            findings.problems.push(Problem::new(
+                "collections",
+                format!("a change cut short cannot be finished yet: {why}"),
+            ));
         }
         let mut scanned = self.scan(scope)?;
         findings.cost.looked_at = scanned.stats.artifacts;

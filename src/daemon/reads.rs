@@ -182,7 +182,10 @@ impl Desk {
         let limit = query.limit;
         let rows = match limit {
             0 => Vec::new(),
-            limit => reader.stale(&cutoffs, limit).await.map_err(|error| refusal(&error))?,
+            limit => reader
+                .stale(&cutoffs, query.collection.as_deref(), limit)
+                .await
+                .map_err(|error| refusal(&error))?,
         };
         let known = reader.collections().await.map_err(|error| refusal(&error))?;
         drop(reader);
@@ -197,11 +200,7 @@ impl Desk {
             let ttl = ttl.of(&id);
             (id, (counts, ttl))
         });
-        Ok(Staleness {
-            collections: collections.collect(),
-            rows: rows.into_iter().filter(|row| wanted(&row.collection)).collect(),
-            now,
-        })
+        Ok(Staleness { collections: collections.collect(), rows, now })
     }
 
     /// Have the loop look at everything.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::compact::Sha256Hex;
 use super::edit::{FieldEdit, ListField, TextField};
 use super::manifest::TOOLS;
 use super::model::{ArtifactId, Kind, Metadata};
@@ -194,17 +195,15 @@ pub fn etag(metadata: &Metadata, entry_file: Option<&[u8]>) -> String {
     hasher.update(serde_json::to_vec(metadata).unwrap_or_default());
     hasher.update([u8::from(entry_file.is_some())]);
     hasher.update(entry_file.unwrap_or_default());
-    hex(&hasher.finalize()[..16])
+    let mut tag = Sha256Hex(hasher.finalize().into()).to_string();
+    tag.truncate(32);
+    tag
 }
 
 /// The digest of a file's bytes, in hexadecimal.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256Hex(Sha256::digest(bytes).into()).to_string()
 }
 
 /// Whether `If-Match` (RFC 9110, 13.1.1) lets a change of this state through. Weak tags never match.

@@ -63,6 +63,14 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Author
     move |source| AuthorError::Io { action, path, source }
 }
 
+/// Whether a path that exists leads into the collection, links followed.
+fn is_inside(path: &Path, collection: &Path) -> bool {
+    match (path.canonicalize(), collection.canonicalize()) {
+        (Ok(path), Ok(collection)) => path.starts_with(collection),
+        _ => false,
+    }
+}
+
 /// An artifact's entry file and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryFile {
@@ -103,8 +111,7 @@ pub fn read(collection: &Path, path: &str, kind: Kind) -> Result<EntryFile, Auth
         below
     };
     let path = collection.join(&relative);
-    let inside = |path: &Path| Some(path.canonicalize().ok()?.starts_with(collection.canonicalize().ok()?));
-    if inside(&path) != Some(true) {
+    if !is_inside(&path, collection) {
         return Err(AuthorError::Outside);
     }
     let found = fs::metadata(&path).map_err(failed("look at", &path))?;
@@ -134,8 +141,7 @@ pub fn create(collection: &Path, path: &str, entry: &str, text: &str) -> Result<
         }
         _ => {}
     }
-    let inside = |path: &Path| Some(path.canonicalize().ok()?.starts_with(collection.canonicalize().ok()?));
-    if inside(&container) != Some(true) {
+    if !is_inside(&container, collection) {
         return Err(AuthorError::Outside);
     }
     if target.symlink_metadata().is_ok() {

@@ -8,7 +8,8 @@
 //! What this module does not do: write rows; wait for the reconcile.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -34,14 +35,14 @@ const INTENT: &str = "authoring";
 
 /// What is about to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Intent {
-    collection: String,
-    artifact: String,
-    step: Step,
+pub(super) struct Intent {
+    pub(super) collection: String,
+    pub(super) artifact: String,
+    pub(super) step: Step,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Step {
+pub(super) enum Step {
     /// Write the entry file, of which this is the digest afterwards, then these fields of the manifest.
     Edit { entry_file: String, after: String, fields: Fields },
     /// Put these files in place, then an entry into the manifest.
@@ -60,12 +61,39 @@ enum PatchError {
     Edit(#[from] EditError),
 }
 
+/// Why a change that was cut short is not finished.
+#[derive(Debug)]
+enum Unfinished {
+    /// The system refuses now.
+    Later(String),
+    /// It will not be otherwise: somebody has gone on from where it was left.
+    Never(String),
+}
+
+impl Unfinished {
+    fn of_files(id: &ArtifactId, error: &AuthorError) -> Self {
+        let why = author::told(id, error);
+        if matches!(error, AuthorError::Io { .. }) { Self::Later(why) } else { Self::Never(why) }
+    }
+}
+
+/// A file's bytes, none if it is not there.
+fn read_if_there(path: &Path) -> Result<Vec<u8>, Unfinished> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => {
+            read.map_err(|error| Unfinished::Later(format!("{} cannot be read: {error}", path.display())))
+        }
+    }
+}
+
 /// An artifact and all that was read to know it.
 struct Current {
     collection: String,
     entry: Arc<Entry>,
     manifest: String,
-    file: Option<EntryFile>,
+    /// Or why there is none to be edited.
+    file: Result<EntryFile, String>,
 }
 
 impl Current {
@@ -75,7 +103,7 @@ impl Current {
             id: self.entry.id.to_string(),
             collection: self.collection.clone(),
             path: self.entry.path.clone(),
-            entry_file: self.file.as_ref().map(|file| file.relative.clone()),
+            entry_file: self.file.as_ref().ok().map(|file| file.relative.clone()),
             metadata: metadata.clone(),
             etag: authoring::etag(metadata, file.map(str::as_bytes)),
             mirrored: false,
@@ -83,7 +111,12 @@ impl Current {
     }
 
     fn now(&self) -> Artifact {
-        self.state(&self.entry.metadata, self.file.as_ref().map(|file| file.text.as_str()))
+        self.state(&self.entry.metadata, self.text())
+    }
+
+    /// Of the entry file.
+    fn text(&self) -> Option<&str> {
+        self.file.as_ref().ok().map(|file| file.text.as_str())
     }
 
     fn check(&self, if_match: Option<&str>) -> Result<(), Refusal> {
@@ -116,6 +149,13 @@ fn of_files(id: &ArtifactId, error: &AuthorError) -> Refusal {
 impl Engine {
     /// Do what was asked; the artifact afterwards, or as it last was.
     pub(super) async fn author(&mut self, what: Authoring) -> Result<Artifact, Refusal> {
+        if !matches!(what, Authoring::Show { .. }) {
+            // There is room for one intent, and the one that is there stands for somebody's files.
+            self.finish_authoring().await.map_err(|why| {
+                let detail = format!("an earlier change has to be finished first: {why}");
+                Refusal::new(503, "the files cannot be written", detail)
+            })?;
+        }
         match what {
             Authoring::Show { id, collection } => Ok(self.current(&id, collection.as_deref())?.now()),
             Authoring::Edit { id, collection, fields, if_match } => {
@@ -177,20 +217,22 @@ impl Engine {
                 continue;
             };
             let file = match author::read(&self.collection_dir(&collection), entry.path(), id.kind) {
-                Ok(file) => Some(file),
-                Err(AuthorError::Io { .. }) if id.kind.has_frontmatter() => {
-                    return Err(conflict(format!("the entry file of {id} cannot be read")));
+                Err(error @ AuthorError::Io { .. }) if id.kind.has_frontmatter() => {
+                    return Err(conflict(author::told(id, &error)));
                 }
-                Err(_) => None,
+                file => file.map_err(|error| author::told(id, &error)),
             };
             return Ok(Current { collection, entry: Arc::new(entry.unpack()), manifest, file });
         }
         Err(unknown(id))
     }
 
-    async fn intend(&self, intent: Option<&Intent>) -> Result<(), Refusal> {
+    pub(super) async fn intend(&mut self, intent: Option<&Intent>) -> Result<(), Refusal> {
+        self.authored = false; // until it is known to be gone
         let saved = self.state.save_value(INTENT, intent).await;
-        saved.map_err(|error| Refusal::new(503, "our own state cannot be written", board::chain(&error)))
+        saved.map_err(|error| Refusal::new(503, "our own state cannot be written", board::chain(&error)))?;
+        self.authored = intent.is_none();
+        Ok(())
     }
 
     /// The new text of the manifest in place of the one that was looked at.
@@ -246,15 +288,13 @@ impl Engine {
         let edits = fields.edits().map_err(|error| Refusal::new(422, "not understood", error.to_string()))?;
         let current = self.current(id, collection)?;
         current.check(if_match)?;
-        let Some(file) = current.file.as_ref().filter(|_| id.kind.has_frontmatter()) else {
-            if id.kind.has_frontmatter() {
-                return Err(conflict(format!("{id} has no entry file to be edited")));
-            }
+        if !id.kind.has_frontmatter() {
             // One file alone: there is nothing to be half done.
             let metadata = applied(&current.entry.metadata, &edits);
             self.put_manifest(&current, |text| set(text, id, &edits)).await?;
-            return Ok(current.state(&metadata, current.file.as_ref().map(|file| file.text.as_str())));
-        };
+            return Ok(current.state(&metadata, current.text()));
+        }
+        let file = current.file.as_ref().map_err(|why| conflict(why.clone()))?;
         let after = frontmatter::edit(id.kind, &file.text, &edits)
             .map_err(|error| conflict(format!("{id}: {error}")))?;
         // What SkillMeat makes of the new file: without a description it takes one from the body.
@@ -426,65 +466,69 @@ impl Engine {
         Ok(current.now())
     }
 
-    /// Finish or undo what an earlier run was killed in the middle of.
-    pub(super) async fn finish_authoring(&mut self) {
-        let intent = match self.state.value::<Intent>(INTENT).await {
-            Ok(None) => return,
-            Ok(Some(intent)) => intent,
-            Err(error) => {
-                tracing::warn!(error = %board::chain(&error), "cannot tell whether a change was left half done");
-                return;
-            }
+    /// Finish or undo a change that was cut short: by a kill in an earlier run, or by the system. Does nothing if there
+    /// is none.
+    ///
+    /// # Errors
+    /// Why it cannot be done yet; it is tried again with every reconcile. What can never be done is told and forgotten.
+    pub(super) async fn finish_authoring(&mut self) -> Result<(), String> {
+        if self.authored {
+            return Ok(());
+        }
+        let intent = self.state.value::<Intent>(INTENT).await.map_err(|error| board::chain(&error))?;
+        let Some(intent) = intent else {
+            self.authored = true;
+            return Ok(());
         };
+        let (artifact, collection) = (&intent.artifact, &intent.collection);
         match self.finish(&intent) {
-            Ok(how) => {
-                tracing::info!(
-                    artifact = intent.artifact,
-                    collection = intent.collection,
-                    "a change cut short was {how}"
-                );
-                if let Err(error) = self.state.save_value::<Intent>(INTENT, None).await {
-                    tracing::warn!(error = %board::chain(&error), "cannot note that a change is done");
-                }
-            }
-            Err(why) => {
-                tracing::warn!(artifact = intent.artifact, "a change cut short cannot be finished: {why}");
+            Ok(how) => tracing::info!(artifact, collection, "a change cut short was {how}"),
+            Err(Unfinished::Later(why)) => return Err(format!("{artifact} in {collection}: {why}")),
+            Err(Unfinished::Never(why)) => {
+                tracing::warn!(artifact, collection, "a change cut short stays as it is: {why}");
             }
         }
+        self.intend(None).await.map_err(|refusal| refusal.detail)
     }
 
-    fn finish(&self, intent: &Intent) -> Result<&'static str, String> {
-        let id: ArtifactId = intent.artifact.parse().map_err(|error| format!("{error}"))?;
+    fn finish(&self, intent: &Intent) -> Result<&'static str, Unfinished> {
+        let id: ArtifactId =
+            intent.artifact.parse().map_err(|error| Unfinished::Never(format!("{error}")))?;
+        let of_files = |error: AuthorError| Unfinished::of_files(&id, &error);
         let root = self.collection_dir(&intent.collection);
         let manifest = self.manifest_path(&intent.collection);
-        let text = std::fs::read_to_string(&manifest).unwrap_or_default();
+        let text = read_if_there(&manifest)?;
+        let text = String::from_utf8_lossy(&text);
         let parsed = manifest::parse(text.as_bytes(), None);
         let has_entry =
             parsed.is_ok_and(|parsed| parsed.manifest.entries.iter().any(|entry| entry.id() == id));
         match &intent.step {
             Step::Edit { entry_file, after, fields } => {
-                let bytes = std::fs::read(root.join(entry_file)).unwrap_or_default();
+                let bytes = read_if_there(&root.join(entry_file))?;
                 if authoring::digest(&bytes) != *after {
                     return Ok("undone"); // the first step was not taken, or somebody has written since
                 }
-                let edits = fields.edits().map_err(|error| error.to_string())?;
+                let edits = fields.edits().map_err(|error| Unfinished::Never(error.to_string()))?;
                 let written = write::rewrite(&manifest, &mut |text| set(text, &id, &edits), &mut |_| {});
-                written.map(|_| "finished").map_err(|error| board::chain(&error))
+                written.map(|_| "finished").map_err(|error| {
+                    let why = board::chain(&error);
+                    if error.is_transient() { Unfinished::Later(why) } else { Unfinished::Never(why) }
+                })
             }
             Step::Create { path, entry, digest } => {
-                author::tidy(&root, path).map_err(|error| author::told(&id, &error))?;
+                author::tidy(&root, path).map_err(of_files)?;
                 let ours = author::created(&root, path, entry)
                     .is_some_and(|bytes| authoring::digest(&bytes) == *digest);
                 match Identity::of(&root, path).filter(|_| ours && !has_entry) {
                     Some(files) => {
-                        author::remove(&root, path, files).map_err(|error| author::told(&id, &error))?;
+                        author::remove(&root, path, files).map_err(of_files)?;
                         Ok("undone")
                     }
                     None => Ok("finished"),
                 }
             }
             Step::Remove { path, files } if !has_entry && !text.is_empty() => {
-                author::remove(&root, path, *files).map_err(|error| author::told(&id, &error))?;
+                author::remove(&root, path, *files).map_err(of_files)?;
                 Ok("finished")
             }
             Step::Remove { .. } => Ok("undone"),

@@ -11,6 +11,7 @@ use crate::domain::dirty::Dirt;
 use crate::domain::removal::HaltReason;
 use crate::paths::Environment;
 
+mod author;
 mod cost;
 mod exchange;
 

@@ -20,12 +20,17 @@ impl Reader {
         question!(self, snapshot => staleness(&snapshot, cutoffs))
     }
 
-    /// The stale rows, by collection and id; at most `limit`.
+    /// The stale rows, of this collection or of all, by collection and id; at most `limit`.
     ///
     /// # Errors
     /// See [`DbError`].
-    pub async fn stale(&mut self, cutoffs: &Cutoffs, limit: usize) -> Result<Vec<StaleRow>> {
-        question!(self, snapshot => stale(&snapshot, cutoffs, limit))
+    pub async fn stale(
+        &mut self,
+        cutoffs: &Cutoffs,
+        collection: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StaleRow>> {
+        question!(self, snapshot => stale(&snapshot, cutoffs, collection, limit))
     }
 
     /// `synced_at` and the mirrored text columns of an artifact's row in each collection, by collection and column.
@@ -82,12 +87,19 @@ async fn staleness(snapshot: &Snapshot<'_>, cutoffs: &Cutoffs) -> Result<BTreeMa
     Ok(found)
 }
 
-async fn stale(snapshot: &Snapshot<'_>, cutoffs: &Cutoffs, limit: usize) -> Result<Vec<StaleRow>> {
-    let (before, values) = cutoff(cutoffs, "c.collection_id");
+async fn stale(
+    snapshot: &Snapshot<'_>,
+    cutoffs: &Cutoffs,
+    collection: Option<&str>,
+    limit: usize,
+) -> Result<Vec<StaleRow>> {
+    let (before, mut values) = cutoff(cutoffs, "c.collection_id");
+    let of = collection.map_or("", |_| " AND c.collection_id = ?");
+    values.extend(collection.map(Value::from));
     let sql = format!(
         "SELECT c.collection_id, a.id, c.synced_at FROM collection_artifacts c JOIN artifacts a
             ON a.uuid = c.artifact_uuid
-        WHERE c.synced_at IS NULL OR c.synced_at < {before} ORDER BY c.collection_id, a.id LIMIT {limit}"
+        WHERE (c.synced_at IS NULL OR c.synced_at < {before}){of} ORDER BY c.collection_id, a.id LIMIT {limit}"
     );
     let rows = all(&snapshot.txn, &sql, values).await?;
     let stale = |row| {

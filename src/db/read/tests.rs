@@ -207,7 +207,8 @@ async fn staleness_is_by_collection_and_stamps_end_it() {
     assert_eq!(reader.staleness(&later).await.unwrap()["default"].stale, 4);
     let named = Cutoffs { by_collection: BTreeMap::from([("default".into(), cutoffs(1).default)]), ..later };
     assert_eq!(reader.staleness(&named).await.unwrap()["default"].stale, 1, "a collection of its own time");
-    let rows = reader.stale(&cutoffs(1), 10).await.unwrap();
+    assert_eq!(reader.stale(&cutoffs(1), Some("elsewhere"), 10).await.unwrap(), []);
+    let rows = reader.stale(&cutoffs(1), Some("default"), 1).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.artifact.as_str()).collect::<Vec<_>>(), ["skill:a"]);
     // The loads tell stale rows apart only when asked, and a stamp touches nothing else.
     let before = reader.row("skill:c").await.unwrap();
