@@ -63,10 +63,16 @@ fn digest(text: &[u8]) -> Digest {
     digest
 }
 
+/// Of the texts and of where each ends.
+fn digest_of_all(texts: &[&str]) -> Digest {
+    let each: Vec<u8> = texts.iter().flat_map(|text| digest(text.as_bytes())).collect();
+    digest(&each)
+}
+
 #[derive(Debug, Clone)]
 struct Pieces {
     artifacts: Arc<[(Digest, Stretch)]>,
-    /// Of everything between the artifacts, joined.
+    /// Of everything between the artifacts.
     rest_digest: Digest,
     rest: Arc<Rest>,
 }
@@ -141,11 +147,15 @@ pub fn parse(text: &[u8], previous: Option<&Parsed>) -> Result<Parsed, Problem> 
 pub fn parse_sections(text: &str) -> Result<Manifest, Problem> {
     let readable = check(text.as_bytes())?;
     let alone = split::split(readable).and_then(|pieces| {
-        let rest = pieces.into_iter().filter_map(|piece| match piece {
-            Piece::Artifact(_) => None,
-            Piece::Rest(range) => readable.get(range),
-        });
-        parse_rest(&rest.collect::<String>()).ok()
+        let mut rest = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Artifact(range) if may_hold_more(readable.get(range.clone())?) => return None,
+                Piece::Artifact(_) => {}
+                Piece::Rest(range) => rest.push(readable.get(range)?),
+            }
+        }
+        parse_rest(&rest).ok()
     });
     let manifest = match alone {
         Some(rest) => assemble("", std::iter::empty(), &rest, &[]),
@@ -263,12 +273,12 @@ fn parse_pieces(text: &str, previous: Option<&Parsed>) -> Result<(Manifest, Piec
     if artifacts.is_empty() {
         return Err(Inexact);
     }
-    let rest_text: String = rest.iter().filter_map(|range| text.get(range.clone())).collect();
-    let rest_digest = digest(rest_text.as_bytes());
+    let rest_texts: Vec<&str> = rest.iter().filter_map(|range| text.get(range.clone())).collect();
+    let rest_digest = digest_of_all(&rest_texts);
     let known = previous.and_then(|previous| previous.pieces.as_ref());
     let rest_read = match known {
         Some(pieces) if pieces.rest_digest == rest_digest => Arc::clone(&pieces.rest),
-        _ => Arc::new(parse_rest(&rest_text)?),
+        _ => Arc::new(parse_rest(&rest_texts)?),
     };
     let stretches = parse_artifacts(text, &artifacts, known.map_or(&[][..], |pieces| &pieces.artifacts))?;
 
@@ -317,18 +327,38 @@ fn parse_artifact(text: &str) -> Result<Artifacts, Inexact> {
     }
 }
 
-fn parse_rest(text: &str) -> Result<Rest, Inexact> {
-    let root = parse_piece(text)?;
+/// What stands between the artifacts. Joined, one stretch could end what another has begun; so each is tried alone, but
+/// the last: if that is not whole, the joined text is not either.
+fn parse_rest(texts: &[&str]) -> Result<Rest, Inexact> {
+    for text in texts.iter().rev().skip(1) {
+        parse_piece(text)?;
+    }
+    let text = texts.concat();
+    let root = parse_piece(&text)?;
     if root.get_ref().contains_key("artifacts") {
         return Err(Inexact);
     }
-    read_rest(root.get_ref(), text, true).ok_or(Inexact)
+    read_rest(root.get_ref(), &text, true).ok_or(Inexact)
+}
+
+/// Whether a stretch of an artifact, which is not parsed, may hold something else: behind an indented header, or as the
+/// beginning of a string that goes on in the next one.
+fn may_hold_more(text: &str) -> bool {
+    let indented = |newline: usize| {
+        let line = text.get(newline + 1..).unwrap_or_default();
+        line.starts_with([' ', '\t']) && line.trim_start_matches([' ', '\t']).starts_with('[')
+    };
+    has_long_string(text) || memchr::memchr_iter(b'\n', text.as_bytes()).any(indented)
+}
+
+fn has_long_string(text: &str) -> bool {
+    let has = |quotes: &[u8]| memchr::memmem::find(text.as_bytes(), quotes).is_some();
+    has(b"\"\"\"") || has(b"'''")
 }
 
 fn parse_piece(text: &str) -> Result<Spanned<DeTable<'_>>, Inexact> {
     // A cut may lie inside a multi-line string.
-    let has = |quotes: &[u8]| memchr::memmem::find(text.as_bytes(), quotes).is_some();
-    if has(b"\"\"\"") || has(b"'''") {
+    if has_long_string(text) {
         return Err(Inexact);
     }
     DeTable::parse(text).map_err(|_| Inexact)

@@ -7,15 +7,15 @@ use std::ops::Range;
 pub(super) enum Piece {
     /// One `[[artifacts]]` header and everything that belongs to it.
     Artifact(Range<usize>),
-    /// Anything else.
+    /// Anything else, up to the next artifact.
     Rest(Range<usize>),
 }
 
 /// The pieces of `text` in order; joined they are the text. `None` when a header is spelled in a way that this cannot
 /// judge (quoted, spaced, out of place), and only the whole text can be parsed.
 ///
-/// A line that begins with `[` inside an array or a multi-line inline table is cut at, too. That is safe, because the
-/// piece before it is then unbalanced and does not parse, which sends the caller to the whole text. Multi-line strings
+/// A line that begins with `[` inside an array or a multi-line inline table is cut at, too. That is safe as long as the
+/// piece before it is parsed alone: it is unbalanced then, which sends the caller to the whole text. Multi-line strings
 /// are not safe, and it is the caller's part to look for their quotes.
 pub(super) fn split(text: &str) -> Option<Vec<Piece>> {
     let bytes = text.as_bytes();
@@ -38,8 +38,10 @@ pub(super) fn split(text: &str) -> Option<Vec<Piece>> {
 }
 
 fn close(pieces: &mut Vec<Piece>, range: Range<usize>, artifact: bool) {
-    if !range.is_empty() {
-        pieces.push(if artifact { Piece::Artifact(range) } else { Piece::Rest(range) });
+    match pieces.last_mut() {
+        _ if range.is_empty() => {}
+        Some(Piece::Rest(last)) if !artifact => last.end = range.end,
+        _ => pieces.push(if artifact { Piece::Artifact(range) } else { Piece::Rest(range) }),
     }
 }
 
@@ -93,8 +95,7 @@ mod tests {
         assert_eq!(
             pieces(text),
             Some(vec![
-                (false, "x = []\n"),
-                (false, "[collection]\nname = 1\n\n"),
+                (false, "x = []\n[collection]\nname = 1\n\n"),
                 (true, "[[artifacts]]\na = 1\n[artifacts.metadata]\nb = 2\n\n"),
                 (true, "[[artifacts]]\n[[artifacts.metadata.linked_artifacts]]\n"),
                 (false, "[[groups]]\nc = 3\n"),

@@ -446,6 +446,8 @@ fn line() -> impl Strategy<Value = &'static str> {
         "[[tag_definitions]]",
         "[other]",
         "  [other]",
+        "  [[groups]]",
+        "\t[[tag_definitions]]",
         "name = \"a\"",
         "name = \"b\"",
         "name = \"ü/\"",
@@ -498,6 +500,41 @@ fn edited(text: &str, at: usize, removed: usize, added: &[&str]) -> String {
     let end = (at + removed).min(lines.len());
     lines.splice(at..end, added.iter().copied());
     lines.join("\n")
+}
+
+/// What stands in an artifact's stretch without being the artifact's is not overlooked where only the rest is read.
+#[test]
+fn the_rest_is_what_no_artifact_says_wherever_it_stands() {
+    let artifact = "[[artifacts]]\nname = \"a\"\ntype = \"skill\"\npath = \"skills/a\"\norigin = \"local\"\nadded = \"2026-01-01\"\n";
+    let group = "[[groups]]\nname = \"g\"\nmembers = []\n";
+    for (behind, groups) in [
+        (group.to_owned(), 1),
+        (format!("  {group}"), 1),
+        (format!("\n\t {group}"), 1),
+        (format!("[artifacts.metadata]\ndescription = \"\"\"\n{group}\"\"\"\n"), 0),
+        (format!("[artifacts.metadata]\ndescription = '''\n{group}'''\n"), 0),
+        ("[artifacts.metadata]\ntags = [\n    \"[[groups]]\",\n]\n".to_owned(), 0),
+    ] {
+        let text = format!("{HEAD}\n{artifact}{behind}");
+        let read = parse_sections(&text).unwrap();
+        assert_eq!(read.groups.len(), groups, "{text}");
+        assert_eq!(read.groups, parse_whole(&text).unwrap().groups, "{text}");
+    }
+}
+
+/// Two stretches that are broken, with an artifact between them, would be whole when joined.
+#[test]
+fn what_is_broken_is_not_healed_by_reading_it_in_pieces() {
+    let artifact = "[[artifacts]]\nname = \"a\"\ntype = \"skill\"\npath = \"skills/a\"\norigin = \"local\"\nadded = \"2026-01-01\"\n";
+    let (begun, ended) = ("[[groups]]\ntags = [\n", "[1]\n]\n");
+    let sound = parse(format!("{HEAD}\n{begun}{ended}{artifact}").as_bytes(), None).unwrap();
+    let broken = format!("{HEAD}\n{begun}{artifact}{ended}");
+    for previous in [None, Some(&sound)] {
+        assert_eq!(
+            parse(broken.as_bytes(), previous).unwrap_err().line,
+            parse_whole(&broken).unwrap_err().line
+        );
+    }
 }
 
 proptest! {
