@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Va
 
 use super::error::Result;
 use super::format::parse_list;
-use super::packed::{self, Cell, Packed, Pages, unpack};
+use super::packed::{self, Cell, PackedCells, Pages, unpack};
 use super::read::cutoff;
 use super::schema::Capabilities;
 use crate::domain::compact::PackedRow;
@@ -198,7 +198,7 @@ async fn memberships(
                 found.insert(collection.clone(), BTreeMap::new());
             }
             if let Some(rows) = found.get_mut(&collection) {
-                rows.insert(id.clone(), row.membership());
+                rows.insert(id.clone(), membership(row));
             }
         }
     }
@@ -269,70 +269,25 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// The cells of one packed row, left to right.
-struct PackedCells {
-    cells: std::vec::IntoIter<Cell>,
-    sound: bool,
-}
-
-impl PackedCells {
-    fn new(row: Packed) -> Self {
-        Self { cells: row.into_iter(), sound: true }
-    }
-
-    fn next(&mut self) -> Cell {
-        self.cells.next().unwrap_or(Cell::Null)
-    }
-
-    /// The next cell; a value that is no text is `None` and makes the row unsound.
-    fn text(&mut self) -> Option<String> {
-        match self.next() {
-            Cell::Text(text) => Some(text),
-            Cell::Null => None,
-            Cell::Integer(_) | Cell::Odd => {
-                self.sound = false;
-                None
-            }
-        }
-    }
-
-    fn number(&mut self) -> i64 {
-        match self.next() {
-            Cell::Integer(number) => number,
-            Cell::Null | Cell::Text(_) | Cell::Odd => {
-                self.sound = false;
-                0
-            }
-        }
-    }
-
-    fn list(&mut self) -> Vec<String> {
-        parse_list(self.text().as_deref()).unwrap_or_else(|| {
-            self.sound = false;
-            Vec::new()
-        })
-    }
-
-    fn membership(mut self) -> DbRow {
-        let row = Row {
-            description: self.text(),
-            author: self.text(),
-            license: self.text(),
-            tags: self.list(),
-            tools: self.list(),
-            version: self.text(),
-            content_hash: self.text(),
-            structure_hash: self.text(),
-            file_count: self.number(),
-            total_size: self.number(),
-            source: self.text(),
-            origin: self.text(),
-            origin_source: self.text(),
-            resolved_sha: self.text(),
-            resolved_version: self.text(),
-        };
-        let synced = self.next() == Cell::Integer(1);
-        let stale = self.next() == Cell::Integer(1);
-        DbRow { row: PackedRow::new(&row), sound: self.sound, synced, stale }
-    }
+fn membership(mut cells: PackedCells) -> DbRow {
+    let row = Row {
+        description: cells.text(),
+        author: cells.text(),
+        license: cells.text(),
+        tags: cells.list(),
+        tools: cells.list(),
+        version: cells.text(),
+        content_hash: cells.text(),
+        structure_hash: cells.text(),
+        file_count: cells.number(),
+        total_size: cells.number(),
+        source: cells.text(),
+        origin: cells.text(),
+        origin_source: cells.text(),
+        resolved_sha: cells.text(),
+        resolved_version: cells.text(),
+    };
+    let synced = cells.next() == Cell::Integer(1);
+    let stale = cells.next() == Cell::Integer(1);
+    DbRow { row: PackedRow::new(&row), sound: cells.is_sound(), synced, stale }
 }

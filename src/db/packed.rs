@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::error::Result;
+use super::format::parse_list;
 
 /// Rows in a page: about half a megabyte of memberships.
 const PAGE: usize = 500;
@@ -45,11 +46,7 @@ pub(super) struct Pages<'a> {
 impl<'a> Pages<'a> {
     /// The `columns` (SQL expressions) of `table`; with `keys` (a JSON array) only of rows whose `key` is in it.
     pub(super) fn new(table: &str, columns: &[&str], key: &str, keys: Option<&'a str>) -> Self {
-        let named: Vec<String> =
-            columns.iter().enumerate().map(|(n, column)| format!("{column} AS c{n}")).collect();
-        let cells: Vec<String> = (0..columns.len()).map(|n| cell(&format!("c{n}"))).collect();
-        let (named, cells) = (named.join(", "), cells.join(", "));
-        let packed = format!("CAST(json_group_array(json_array({cells})) AS BLOB)");
+        let (named, packed) = (named(columns), pack(columns.len()));
         let sql = match keys {
             Some(_) => format!(
                 "SELECT {packed}, NULL FROM
@@ -80,6 +77,19 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// The columns (SQL expressions) under the names that [`pack`] packs them by.
+pub(super) fn named(columns: &[impl fmt::Display]) -> String {
+    let named: Vec<String> =
+        columns.iter().enumerate().map(|(n, column)| format!("{column} AS c{n}")).collect();
+    named.join(", ")
+}
+
+/// All rows of so many [`named`] columns as one value, for [`unpack`].
+pub(super) fn pack(columns: usize) -> String {
+    let cells: Vec<String> = (0..columns).map(|n| cell(&format!("c{n}"))).collect();
+    format!("CAST(json_group_array(json_array({})) AS BLOB)", cells.join(", "))
+}
+
 /// A column in a form that JSON can hold.
 pub(super) fn cell(column: &str) -> String {
     format!("CASE WHEN typeof({column}) IN ('blob', 'real') THEN json('false') ELSE {column} END")
@@ -107,6 +117,56 @@ impl Cell {
             Self::Text(text) => Some(text),
             _ => None,
         }
+    }
+}
+
+/// The cells of one packed row, left to right.
+pub(super) struct PackedCells {
+    cells: std::vec::IntoIter<Cell>,
+    sound: bool,
+}
+
+impl PackedCells {
+    pub(super) fn new(row: Packed) -> Self {
+        Self { cells: row.into_iter(), sound: true }
+    }
+
+    pub(super) fn next(&mut self) -> Cell {
+        self.cells.next().unwrap_or(Cell::Null)
+    }
+
+    /// Whether every cell so far could be taken as it is.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
+    }
+
+    /// The next cell; a value that is no text is `None` and makes the row unsound.
+    pub(super) fn text(&mut self) -> Option<String> {
+        match self.next() {
+            Cell::Text(text) => Some(text),
+            Cell::Null => None,
+            Cell::Integer(_) | Cell::Odd => {
+                self.sound = false;
+                None
+            }
+        }
+    }
+
+    pub(super) fn number(&mut self) -> i64 {
+        match self.next() {
+            Cell::Integer(number) => number,
+            Cell::Null | Cell::Text(_) | Cell::Odd => {
+                self.sound = false;
+                0
+            }
+        }
+    }
+
+    pub(super) fn list(&mut self) -> Vec<String> {
+        parse_list(self.text().as_deref()).unwrap_or_else(|| {
+            self.sound = false;
+            Vec::new()
+        })
     }
 }
 

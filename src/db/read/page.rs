@@ -3,7 +3,8 @@
 use sea_orm::Value;
 
 use super::super::error::{DbError, Result};
-use super::super::load::{Cells, all};
+use super::super::load::all;
+use super::super::packed::{Packed, PackedCells, named, pack, unpack};
 use super::{Reader, Snapshot, question};
 use crate::domain::catalog::{InCollection, InGroup, Page, PageQuery, Summary, deployments};
 use crate::domain::rows::DEFAULT_COLLECTION;
@@ -32,45 +33,54 @@ const COLUMNS: [&str; 9] = [
     "synced_at",
 ];
 
+/// Every DB collection with its number of artifacts, by id.
+const COLLECTIONS: &str = "SELECT id AS c0, name AS c1,
+        (SELECT COUNT(*) FROM collection_artifacts m WHERE m.collection_id = collections.id) AS c2
+    FROM collections ORDER BY id";
+
+/// One statement for all of it: each costs a way to SQLite's thread and back.
 async fn page(snapshot: &Snapshot<'_>, query: &PageQuery) -> Result<Option<Page>> {
-    let collections = collections(snapshot).await?;
-    let Some(own) = collections.iter().find(|collection| collection.id == query.collection) else {
-        return Ok(None);
-    };
     let filter = Filter::new(query);
-    let total = if filter.is_empty() { own.artifacts } else { total(snapshot, query, &filter).await? };
-    let (sql, values) = statement(snapshot, query, &filter);
-    let mut rows = all(&snapshot.txn, &sql, values).await?;
-    let more = rows.len() > query.limit;
-    rows.truncate(query.limit);
-    let mut page = Page { total, more, ..Page::default() };
-    for row in &rows {
-        let mut cells = Cells::new(row);
-        let (item, synced) = summary(&mut cells, &collections, query.with_groups);
-        if !synced {
-            page.misses.push(item.id.clone());
+    let (total, mut values) = total(query, &filter);
+    let (rows, bound) = rows(snapshot, query, &filter);
+    values.extend(bound);
+    let sql = format!(
+        "SELECT (SELECT {} FROM ({COLLECTIONS})), ({total}), (SELECT {} FROM ({rows}))",
+        pack(3),
+        pack(OWN + COLUMNS.len())
+    );
+    let mut page = Page::default();
+    for answer in all(&snapshot.txn, &sql, values).await? {
+        let collections = collections(unpack(answer.try_get_by_index(0)?)?);
+        let Some(own) = collections.iter().find(|collection| collection.id == query.collection) else {
+            return Ok(None);
+        };
+        let filtered: Option<i64> = answer.try_get_by_index(1)?;
+        page.total = filtered.map_or(own.artifacts, |total| usize::try_from(total).unwrap_or(0));
+        let mut rows: Vec<Packed> = unpack(answer.try_get_by_index(2)?)?;
+        page.more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        for row in rows {
+            let (item, synced) = summary(PackedCells::new(row), &collections, query.with_groups);
+            if !synced {
+                page.misses.push(item.id.clone());
+            }
+            page.items.push(item);
         }
-        page.items.push(item);
     }
     Ok(Some(page))
 }
 
-/// Every DB collection with its number of artifacts, by id.
-async fn collections(snapshot: &Snapshot<'_>) -> Result<Vec<InCollection>> {
-    let sql = "SELECT id, name,
-            (SELECT COUNT(*) FROM collection_artifacts m WHERE m.collection_id = collections.id)
-        FROM collections ORDER BY id";
-    let mut found = Vec::new();
-    for row in &all(&snapshot.txn, sql, vec![]).await? {
-        let mut cells = Cells::new(row);
-        let Some(id) = cells.cell::<String>() else { continue };
-        found.push(InCollection {
-            id,
-            name: cells.cell().unwrap_or_default(),
-            artifacts: cells.cell::<i64>().and_then(|count| usize::try_from(count).ok()).unwrap_or(0),
-        });
-    }
-    Ok(found)
+fn collections(rows: Vec<Packed>) -> Vec<InCollection> {
+    let collection = |row| {
+        let mut cells = PackedCells::new(row);
+        Some(InCollection {
+            id: cells.text()?,
+            name: cells.text().unwrap_or_default(),
+            artifacts: usize::try_from(cells.number()).unwrap_or(0),
+        })
+    };
+    rows.into_iter().filter_map(collection).collect()
 }
 
 /// The conditions beside the collection, with their values, in the order they are bound.
@@ -135,46 +145,54 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-async fn total(snapshot: &Snapshot<'_>, query: &PageQuery, filter: &Filter) -> Result<usize> {
+/// How many artifacts fit the conditions; NULL when there are none but the collection.
+fn total(query: &PageQuery, filter: &Filter) -> (String, Vec<Value>) {
+    if filter.is_empty() {
+        return ("NULL".to_owned(), Vec::new());
+    }
     let sql = format!(
         "SELECT COUNT(*) FROM collection_artifacts c JOIN artifacts a ON a.uuid = c.artifact_uuid
             WHERE c.collection_id = ?{}",
         filter.sql
     );
     let values = std::iter::once(query.collection.clone().into()).chain(filter.values.iter().cloned());
-    let rows = all(&snapshot.txn, &sql, values.collect()).await?;
-    let count = rows.first().and_then(|row| Cells::new(row).cell::<i64>());
-    Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
+    (sql, values.collect())
 }
 
-fn statement(snapshot: &Snapshot<'_>, query: &PageQuery, filter: &Filter) -> (String, Vec<Value>) {
+/// Columns of a row before [`COLUMNS`].
+const OWN: usize = 4;
+
+fn rows(snapshot: &Snapshot<'_>, query: &PageQuery, filter: &Filter) -> (String, Vec<Value>) {
     let mut values: Vec<Value> = Vec::new();
     let deployments = if snapshot.capabilities.has("collection_artifacts", "deployments_json") {
         "c.deployments_json"
     } else {
         "NULL"
     };
+    // SQLite would put the JSON of a sub-select into the packed row as such; a text stays a text.
     let groups = if query.with_groups {
         values.push(query.collection.clone().into());
-        "(SELECT json_group_array(json_object('id', g.id, 'name', g.name, 'position', x.position)) FROM
+        "(SELECT '' || json_group_array(json_object('id', g.id, 'name', g.name, 'position', x.position)) FROM
             (SELECT group_id, position FROM group_artifacts WHERE artifact_uuid = a.uuid) x
             JOIN groups g ON g.id = x.group_id WHERE g.collection_id = ?)"
     } else {
         "NULL"
     };
+    let member_of = "(SELECT '' || json_group_array(m.collection_id) FROM collection_artifacts m
+        WHERE m.artifact_uuid = a.uuid)";
+    let own: [&str; OWN] = ["a.id", deployments, groups, member_of];
     let columns = COLUMNS.map(|column| {
         format!(
             "CASE WHEN c.synced_at IS NULL AND d.synced_at IS NOT NULL THEN d.{column} ELSE c.{column} END"
         )
     });
+    let columns: Vec<&str> = own.into_iter().chain(columns.iter().map(String::as_str)).collect();
     // The artifact's row in `default` joins last: it is looked up for the page's rows only.
     let mut sql = format!(
-        "SELECT a.id, {deployments}, {groups},
-            (SELECT json_group_array(m.collection_id) FROM collection_artifacts m WHERE m.artifact_uuid = a.uuid),
-            {}
-        FROM {} LEFT JOIN collection_artifacts d ON d.collection_id = '{DEFAULT_COLLECTION}' AND d.artifact_uuid = a.uuid
+        "SELECT {} FROM {} LEFT JOIN collection_artifacts d
+            ON d.collection_id = '{DEFAULT_COLLECTION}' AND d.artifact_uuid = a.uuid
         WHERE c.collection_id = ?{}",
-        columns.join(", "),
+        named(&columns),
         filter.tables(),
         filter.sql
     );
@@ -190,11 +208,11 @@ fn statement(snapshot: &Snapshot<'_>, query: &PageQuery, filter: &Filter) -> (St
 }
 
 /// One row of the page, and whether it is known to say what the files say.
-fn summary(cells: &mut Cells<'_>, collections: &[InCollection], with_groups: bool) -> (Summary, bool) {
-    let id: String = cells.cell().unwrap_or_default();
-    let deployed = deployments(cells.cell::<String>().as_deref());
-    let groups: Option<String> = cells.cell();
-    let member_of: Vec<String> = parsed(cells.cell());
+fn summary(mut cells: PackedCells, collections: &[InCollection], with_groups: bool) -> (Summary, bool) {
+    let id = cells.text().unwrap_or_default();
+    let deployed = deployments(cells.text().as_deref());
+    let groups = cells.text();
+    let member_of: Vec<String> = parsed(cells.text());
     let item = Summary {
         deployments: deployed,
         groups: with_groups.then(|| {
@@ -203,17 +221,17 @@ fn summary(cells: &mut Cells<'_>, collections: &[InCollection], with_groups: boo
             groups
         }),
         collections: collections.iter().filter(|c| member_of.contains(&c.id)).cloned().collect(),
-        version: cells.cell(),
-        source: cells.cell::<String>().filter(|source| !source.is_empty()).unwrap_or_else(|| id.clone()),
-        description: cells.cell(),
-        author: cells.cell(),
+        version: cells.text(),
+        source: cells.text().filter(|source| !source.is_empty()).unwrap_or_else(|| id.clone()),
+        description: cells.text(),
+        author: cells.text(),
         tags: cells.list(),
         tools: cells.list(),
-        origin: cells.cell(),
-        origin_source: cells.cell(),
+        origin: cells.text(),
+        origin_source: cells.text(),
         id,
     };
-    (item, cells.cell::<String>().is_some())
+    (item, cells.text().is_some())
 }
 
 /// What SQLite put together as JSON.
