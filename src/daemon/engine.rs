@@ -75,6 +75,8 @@ pub struct Engine {
     notices: Vec<Problem>,
     /// Whether strays of killed writers have been looked for.
     swept: bool,
+    /// When this run began.
+    began: SystemTime,
     /// Where programs are run: not by the thread of the engine, which may be restricted.
     programs: Option<tokio::runtime::Handle>,
     /// From the last decision.
@@ -170,6 +172,7 @@ impl Engine {
             bases,
             notices: notice.into_iter().collect(),
             swept: false,
+            began: SystemTime::now(),
             programs: None,
             decided: Decided::default(),
             unsaved: Unsaved::default(),

@@ -481,6 +481,11 @@ impl Engine {
             return Ok(());
         };
         let (artifact, collection) = (&intent.artifact, &intent.collection);
+        if let Step::Edit { entry_file, .. } = &intent.step {
+            // A run that was killed may have left its temporary file among the artifact's own.
+            let entry_file = self.collection_dir(collection).join(entry_file);
+            self.sweep_beside(collection, &entry_file, self.began + write::STRAY_AGE).await;
+        }
         match self.finish(&intent) {
             Ok(how) => tracing::info!(artifact, collection, "a change cut short was {how}"),
             Err(Unfinished::Later(why)) => return Err(format!("{artifact} in {collection}: {why}")),

@@ -9,6 +9,7 @@
 //! `extra` tables of an entry, which only `skillmeat update` re-derives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -176,16 +177,21 @@ impl Engine {
         }
     }
 
-    /// Remove temporary files that a killed writer left beside the manifests. Each may hold an update that nobody else
-    /// has, so its text goes into the history first.
+    /// Remove temporary files that a killed writer left beside the manifests.
     pub(super) async fn sweep(&mut self, desired: &Desired) {
         for collection in desired.collections.keys() {
             let manifest = self.paths.collections.join(collection).join("collection.toml");
-            // No manifest, no place to sweep; that is a problem the scan has told.
-            for stray in write::sweep(&manifest, SystemTime::now()).unwrap_or_default() {
-                tracing::info!(path = %stray.path.display(), "removed what a killed writer left; its text is in the history");
-                self.keep(collection, &stray.bytes).await;
-            }
+            self.sweep_beside(collection, &manifest, SystemTime::now()).await;
+        }
+    }
+
+    /// Remove the strays of one file of a collection; `now` is what their age is told by. Each may hold an update that
+    /// nobody else has, so its text goes into the history first.
+    pub(super) async fn sweep_beside(&self, collection: &str, file: &Path, now: SystemTime) {
+        // No file, no place to sweep; that is a problem the scan has told.
+        for stray in write::sweep(file, now).unwrap_or_default() {
+            tracing::info!(path = %stray.path.display(), "removed what a killed writer left; its text is in the history");
+            self.keep(collection, &stray.bytes).await;
         }
     }
 

@@ -70,3 +70,28 @@ async fn why_an_entry_file_cannot_be_edited_is_told() {
     assert_eq!(refusal.status, 409);
     assert!(refusal.detail.contains("SKILL.md is not UTF-8"), "{refusal:?}");
 }
+
+#[tokio::test]
+async fn what_a_killed_run_left_beside_the_entry_file_is_removed_and_nothing_younger() {
+    let mut scene = Scene::new(&["a"]).await;
+    let directory = scene.paths.collections.join("default/skills/a");
+    let step = Step::Edit {
+        entry_file: "skills/a/SKILL.md".into(),
+        after: authoring::digest(b"half"),
+        fields: *author("Ann"),
+    };
+    let intent = Intent { collection: "default".into(), artifact: "skill:a".into(), step };
+    scene.engine.intend(Some(&intent)).await.unwrap();
+    let [old, young] = ["abcdefgh", "bcdefghi"].map(|name| directory.join(format!(".SKILL.md.{name}.tmp")));
+    fs::write(&old, "ha").unwrap();
+    let mut engine = Engine::open(scene.paths.clone(), config(0)).await.unwrap();
+    // The kernel's clock for files is a coarse one, and may be behind.
+    let opened = SystemTime::now();
+    while young.metadata().map_or(true, |found| found.modified().unwrap() < opened) {
+        fs::write(&young, "somebody's").unwrap();
+    }
+    engine.reconcile(&ScanScope::All, true).await;
+    assert!(!old.exists() && young.exists());
+    let kept = engine.state.kept_manifests(None).await.unwrap();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+}
