@@ -29,6 +29,8 @@ struct Ring {
     /// The number of the last event.
     last: u64,
     kept: VecDeque<(u64, Event)>,
+    /// Whether there will be no more.
+    ended: bool,
     /// The highest revision whose rows are not in the ring any more.
     forgotten: u64,
 }
@@ -58,6 +60,21 @@ impl Events {
         }
         drop(ring);
         self.latest.send_replace(number);
+    }
+
+    /// There will be no more events.
+    pub fn end(&self) {
+        let mut ring = self.ring();
+        ring.ended = true;
+        let number = ring.last;
+        drop(ring);
+        self.latest.send_replace(number);
+    }
+
+    /// Whether there will be no more events.
+    #[must_use]
+    pub fn have_ended(&self) -> bool {
+        self.ring().ended
     }
 
     /// The id of the last event; one that was never given out if there is none.

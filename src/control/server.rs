@@ -7,7 +7,7 @@
 //! What this module does not do: know an answer. It asks the daemon, through a channel, and passes the answer on.
 
 pub(in crate::control) mod answer;
-mod asks;
+pub(in crate::control) mod asks;
 mod connections;
 mod guard;
 mod patient;
@@ -23,7 +23,7 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::protocol::{SERVER, VERSION, VERSION_HEADER};
 use super::token::Token;
@@ -35,11 +35,12 @@ pub(in crate::control) use v1::Resume;
 
 /// Every path the daemon serves. Questions go to `asks`.
 pub fn router(asks: mpsc::UnboundedSender<Ask>, recent: &Recent) -> Router {
+    let asks = Asks::new(asks);
     Router::new()
         .merge(v1::routes())
         .merge(recent::routes(recent))
         .merge(review::routes())
-        .with_state(Asks::new(asks.clone()))
+        .with_state(asks.clone())
         .merge(super::api::router(asks))
         // After all routes: the second one is for those that are there already.
         .fallback(answer::unknown)
@@ -53,15 +54,15 @@ const SOCKET_MOST: usize = 256;
 /// Most connections at a time to the port, which anybody can connect to. They take none of the socket's.
 const TCP_MOST: usize = 128;
 
-/// Serve until the future is dropped.
-pub async fn serve(socket: Socket, router: Router) {
-    connections::serve(socket, router, SOCKET_MOST).await;
+/// Serve until the sender of `stop` is dropped and what was being answered then is. Dropping the future ends it at once.
+pub async fn serve(socket: Socket, router: Router, stop: watch::Receiver<()>) {
+    connections::serve(socket, router, SOCKET_MOST, stop).await;
 }
 
-/// Serve on a port as well, to those who bring the token. `listener` is bound to a loopback address.
-pub async fn serve_tcp(listener: TcpListener, router: Router, token: Token) {
+/// Serve on a port as well, to those who bring the token, until the same. `listener` is bound to a loopback address.
+pub async fn serve_tcp(listener: TcpListener, router: Router, token: Token, stop: watch::Receiver<()>) {
     let guarded = router.layer(axum::middleware::from_fn_with_state(Arc::new(token), guard::guard));
-    connections::serve(listener, guarded, TCP_MOST).await;
+    connections::serve(listener, guarded, TCP_MOST, stop).await;
 }
 
 /// Every answer tells whose it is, so that a client of another version can say so.

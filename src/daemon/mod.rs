@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use chrono::Utc;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, ConfigError, WatchMode};
@@ -86,6 +86,9 @@ pub enum DaemonError {
 /// Rows whose verification somebody took back are verified again after this, if nothing else leads to it.
 const RECHECK: Duration = Duration::from_secs(10);
 
+/// How long whoever is being answered may take to take the answer when everything stops.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// A write transaction that takes so long is worth an entry of `trace`: whoever else writes may have noticed.
 const LONG_HOLD: Duration = Duration::from_millis(10);
 
@@ -120,13 +123,14 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
     let mut board = Board::new(paths.root.display().to_string(), Utc::now());
     let router = server::router(asks, board.recent());
     let mut servers = JoinSet::new();
+    let (stop, stopped) = watch::channel(());
     let http = match config.http.listen {
-        Some(address) => Some(listen(address, &paths, router.clone(), &mut servers).await?),
+        Some(address) => Some(listen(address, &paths, router.clone(), stopped.clone(), &mut servers).await?),
         None => None,
     };
-    servers.spawn(server::serve(socket, router));
+    servers.spawn(server::serve(socket, router, stopped));
     let sender = inputs.clone();
-    tokio::spawn(async move {
+    let asking = tokio::spawn(async move {
         while let Some(ask) = questions.recv().await {
             if sender.send(Input::Ask(ask)).is_err() {
                 break;
@@ -174,6 +178,11 @@ pub async fn run(paths: Paths, config: Config, reload: Reload) -> Result<(), Dae
         readiness,
     };
     let ended = daemon.run().await;
+    // Whoever still waits for an answer is told that there will be none.
+    asking.abort();
+    daemon.board.events().end();
+    drop(stop);
+    let _ = tokio::time::timeout(GOODBYE, async { while servers.join_next().await.is_some() {} }).await;
     drop(servers);
     tracing::info!("stopped");
     ended
@@ -184,13 +193,14 @@ async fn listen(
     address: SocketAddr,
     paths: &Paths,
     router: Router,
+    stop: watch::Receiver<()>,
     servers: &mut JoinSet<()>,
 ) -> Result<SocketAddr, DaemonError> {
     let start = |what| move |source| DaemonError::Start { what, source };
     let token = Token::of_file(&paths.http_token()).map_err(start("HTTP: no token can be had"))?;
     let listener = TcpListener::bind(address).await.map_err(start("HTTP on the configured port"))?;
     let address = listener.local_addr().map_err(start("HTTP on the configured port"))?;
-    servers.spawn(server::serve_tcp(listener, router, token));
+    servers.spawn(server::serve_tcp(listener, router, token, stop));
     tracing::info!(%address, token = %paths.http_token().display(), "listening");
     Ok(address)
 }

@@ -20,11 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::Ask;
 use super::protocol::Refusal;
 use super::protocol::artifact::{Artifact, Create};
+use super::server::asks::Asks;
 use crate::domain::authoring::Fields;
 use crate::domain::catalog::{GroupRow, GroupsQuery, Page, PageQuery, Tags, TagsQuery};
 use crate::domain::model::ArtifactId;
@@ -162,27 +163,18 @@ pub enum Invalidate {
 /// What the routes share.
 #[derive(Clone)]
 struct Desk {
-    asks: mpsc::UnboundedSender<Ask>,
+    asks: Asks,
     refreshes: Arc<Limiter>,
 }
 
 impl Desk {
     async fn ask<T>(&self, patience: Duration, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Refusal> {
-        let (sender, answer) = oneshot::channel();
-        let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
-        self.asks.send(Ask::Api(call(sender))).map_err(|_| stopping())?;
-        match tokio::time::timeout(patience, answer).await {
-            Ok(answer) => answer.map_err(|_| stopping())?,
-            Err(_) => {
-                let detail = "the daemon is busy; see its log for what it is at";
-                Err(Refusal::new(504, "no answer in time", detail))
-            }
-        }
+        self.asks.ask_for(patience, |reply| Ask::Api(call(reply))).await.flatten()
     }
 }
 
 /// The routes of this module. Questions go to `asks`.
-pub fn router(asks: mpsc::UnboundedSender<Ask>) -> Router {
+pub(super) fn router(asks: Asks) -> Router {
     let desk = Desk { asks, refreshes: Arc::new(Limiter::of_refreshes()) };
     Router::new()
         .merge(catalog::routes())

@@ -1,4 +1,5 @@
-//! The way from a request to the daemon's loop and back.
+//! The way from a request to the daemon's loop and back. It ends when the daemon stops taking questions: whoever waits is
+//! told so at once, whatever the daemon was at.
 //!
 //! What this module does not do: know what is asked.
 
@@ -14,10 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where questions go; the state of every route that asks one.
 #[derive(Clone)]
-pub(super) struct Asks(mpsc::UnboundedSender<Ask>);
+pub(in crate::control) struct Asks(mpsc::UnboundedSender<Ask>);
 
 impl Asks {
-    pub(super) fn new(asks: mpsc::UnboundedSender<Ask>) -> Self {
+    pub(in crate::control) fn new(asks: mpsc::UnboundedSender<Ask>) -> Self {
         Self(asks)
     }
 
@@ -25,7 +26,7 @@ impl Asks {
     ///
     /// # Errors
     /// With 503 when the daemon is about to end, with 504 when it does not answer.
-    pub(super) async fn ask<T>(
+    pub(in crate::control) async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Ask,
     ) -> Result<T, Refusal> {
@@ -36,7 +37,7 @@ impl Asks {
     ///
     /// # Errors
     /// As [`Asks::ask`].
-    pub(super) async fn ask_for<T>(
+    pub(in crate::control) async fn ask_for<T>(
         &self,
         patience: Duration,
         question: impl FnOnce(oneshot::Sender<T>) -> Ask,
@@ -44,13 +45,20 @@ impl Asks {
         let (sender, answer) = oneshot::channel();
         let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
         self.0.send(question(sender)).map_err(|_| stopping())?;
-        match tokio::time::timeout(patience, answer).await {
-            Ok(answer) => answer.map_err(|_| stopping()),
-            Err(_) => Err(Refusal::new(
-                504,
-                "no answer in time",
-                format!("the daemon did not answer within {patience:?}; what was asked for goes on"),
-            )),
+        tokio::select! {
+            biased; // what has been answered is told
+            answer = tokio::time::timeout(patience, answer) => match answer {
+                Ok(answer) => answer.map_err(|_| stopping()),
+                Err(_) => Err(Refusal::new(
+                    504,
+                    "no answer in time",
+                    format!(
+                        "the daemon did not answer within {patience:?}; its log says what it is at, and what was asked \
+                         for goes on"
+                    ),
+                )),
+            },
+            () = self.0.closed() => Err(stopping()),
         }
     }
 }

@@ -113,7 +113,7 @@ fn frames(events: Events, since: String) -> impl Stream<Item = Result<Frame, Inf
             changes.borrow_and_update(); // first, so that what comes from here on is a change
             let (news, last) = events.after(&since).ok()?;
             (ready, since) = (news.into(), last);
-            if ready.is_empty() && changes.changed().await.is_err() {
+            if ready.is_empty() && (events.have_ended() || changes.changed().await.is_err()) {
                 return None;
             }
         }

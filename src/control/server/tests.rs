@@ -15,6 +15,10 @@ struct Scene {
     _directory: tempfile::TempDir,
     path: PathBuf,
     client: Client,
+    /// Dropped to stop.
+    stop: watch::Sender<()>,
+    loops: tokio::task::JoinHandle<()>,
+    server: tokio::task::JoinHandle<()>,
 }
 
 fn serve_with(mut daemon: impl FnMut(Ask) + Send + 'static) -> Scene {
@@ -26,13 +30,14 @@ fn serve_with(mut daemon: impl FnMut(Ask) + Send + 'static) -> Scene {
         trace: crate::control::trace::Trace::default(),
     };
     let (asks, mut questions) = mpsc::unbounded_channel();
-    tokio::spawn(serve(bind(&path).unwrap(), router(asks, &recent)));
-    tokio::spawn(async move {
+    let (stop, stopped) = watch::channel(());
+    let server = tokio::spawn(serve(bind(&path).unwrap(), router(asks, &recent), stopped));
+    let loops = tokio::spawn(async move {
         while let Some(question) = questions.recv().await {
             daemon(question);
         }
     });
-    Scene { client: Client::new(&path), path, _directory: directory }
+    Scene { client: Client::new(&path), path, stop, loops, server, _directory: directory }
 }
 
 #[tokio::test]
@@ -71,6 +76,25 @@ async fn a_daemon_that_stops_before_it_answers_is_said_to_be_stopping() {
         Err(ClientError::Refused(refusal)) => assert_eq!(refusal.status, 503),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn whoever_waits_when_the_daemon_stops_is_told_and_nobody_is_waited_for() {
+    let (asked, mut heard) = mpsc::unbounded_channel();
+    let scene = serve_with(move |ask| asked.send(ask).unwrap());
+    let client = Client::new(&scene.path);
+    let waiting = tokio::spawn(async move { client.problems().await });
+    // Asked, and never answered.
+    let _kept = heard.recv().await.unwrap();
+    let _idle = UnixStream::connect(&scene.path).await.unwrap();
+    scene.loops.abort();
+    drop(scene.stop);
+    match waiting.await.unwrap() {
+        Err(ClientError::Refused(refusal)) => assert_eq!(refusal.status, 503),
+        other => panic!("{other:?}"),
+    }
+    tokio::time::timeout(std::time::Duration::from_secs(60), scene.server).await.unwrap().unwrap();
+    assert!(!scene.path.exists());
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::home::Home;
 
-/// How long an answer may take.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long an answer may take: longer than the daemon lets anybody wait.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The control socket of a home.
 pub(crate) fn socket(home: &Home) -> PathBuf {

@@ -1,6 +1,7 @@
 //! SkillMeat's own paths, and ours beside them, as a client on the control socket sees them: no SkillMeat is needed.
 
 mod client;
+mod held;
 mod openapi;
 mod pages;
 mod refresh;

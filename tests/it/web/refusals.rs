@@ -11,9 +11,9 @@ use crate::control::wire::{Answer, Wire};
 
 /// One method of one path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Operation {
-    method: String,
-    path: String,
+pub(super) struct Operation {
+    pub(super) method: String,
+    pub(super) path: String,
 }
 
 impl Operation {
@@ -22,13 +22,13 @@ impl Operation {
     }
 
     /// The path with something that is there in place of each parameter.
-    fn target(&self, artifact: &str) -> String {
+    pub(super) fn target(&self, artifact: &str) -> String {
         self.path.replace("{collection_id}", "default").replace("{artifact_id}", artifact)
     }
 }
 
 /// Every operation with the statuses its answers may have, without those of success.
-fn described(scene: &Scene) -> BTreeMap<Operation, BTreeSet<u16>> {
+pub(super) fn described(scene: &Scene) -> BTreeMap<Operation, BTreeSet<u16>> {
     let document = scene.web.get("/v1/openapi.json");
     let mut found = BTreeMap::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -50,7 +50,7 @@ fn scene(settings: &str) -> (Scene, String) {
 }
 
 #[track_caller]
-fn is_problem(answer: &Answer, status: u16, asked: &str) {
+pub(super) fn is_problem(answer: &Answer, status: u16, asked: &str) {
     assert_eq!(answer.status, status, "{asked}: {}", String::from_utf8_lossy(&answer.body));
     assert!(answer.head.contains("application/problem+json"), "{asked}: {}", answer.head);
     let problem = answer.json();
@@ -267,7 +267,7 @@ fn every_other_refusal_that_is_described_can_be_had() {
         seen.insert((operation, 429));
     }
 
-    // Tried in the tests above, on every path that has them, or (503, 504) below.
+    // Tried in the tests above, on every path that has them, or (503, 504) in `held`.
     let elsewhere = [401, 403, 408, 413, 415, 421, 503, 504];
     let mut missing = Vec::new();
     for (operation, statuses) in described(&scene) {
