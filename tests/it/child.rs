@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::home::eventually;
+
 /// How much of a log a failure shows, in bytes from the end.
 const TAIL: usize = 6_000;
 
@@ -74,6 +76,24 @@ impl Running {
         }
         let _ = self.child.kill();
         self.child.wait().expect("the end of a killed child")
+    }
+
+    /// Has it stand still, every thread of it; a thread that runs hears of a signal a little later.
+    pub(crate) fn pause(&mut self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.pid());
+        eventually(Duration::from_secs(30), "every thread stands still", || {
+            for task in fs::read_dir(&tasks).map_err(|error| error.to_string())? {
+                let stat = task.map_err(|error| error.to_string())?.path().join("stat");
+                // The name before it may hold anything (proc(5)).
+                let stat = fs::read_to_string(stat).unwrap_or_default();
+                let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+                if state != Some('T') {
+                    return Err(stat);
+                }
+            }
+            Ok(())
+        });
     }
 
     /// Sends it a signal, unless it has ended.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::wire::Wire;
 use crate::daemon::Daemon;
+use crate::faults::overflow::overflow;
 use crate::faults::scene::{Scene, entry, entry_file, manifest, read, save, write_skill};
 use crate::home::Home;
 
@@ -145,16 +146,9 @@ fn nor_are_they_in_a_storm_of_events() {
 #[test]
 fn nor_are_they_after_an_overflow() {
     let mut scene = Scene::of(&SKILLS, "");
-    let limit: usize =
-        read("/proc/sys/fs/inotify/max_queued_events".as_ref()).trim().parse().expect("a number");
-    let noise = scene.home.collection("default").join("skills/noise/scripts");
     let clock = sync(&mut Wire::open(&scene.home))["clock"].as_str().expect("a clock").to_owned();
-    scene.daemon.process().signal(Signal::STOP);
-    for number in 0..limit / 4 + 100 {
-        let path = noise.join(format!("{number}.txt"));
-        fs::write(&path, "x").expect("a file");
-        fs::remove_file(&path).expect("its end");
-    }
+    scene.daemon.process().pause();
+    overflow(&scene.home);
     // The queue is full: of this no event will come.
     write_skill(&scene.home.collection("default"), "edited", "while nobody looked");
     let mut wire = Wire::open(&scene.home);

@@ -397,7 +397,7 @@ fn the_service() {
     doctor(&home).complains_of(&[("service", "warn", &words)]);
     service(&home, "active", "loaded", pid);
     // It is alive and does not answer.
-    scene.daemon.process().signal(Signal::STOP);
+    scene.daemon.process().pause();
     doctor(&home).complains_of(&[("daemon", "fail", &format!("skillmeatd (pid {pid}) is running"))]);
     scene.daemon.process().signal(Signal::CONT);
     scene.daemon.process().stop();

@@ -25,6 +25,6 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod log;
 #[cfg(target_os = "linux")]
-mod overflow;
+pub(crate) mod overflow;
 #[cfg(target_os = "linux")]
 mod quiet;

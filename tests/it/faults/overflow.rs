@@ -12,14 +12,14 @@ use super::oracle::{self, proc_status};
 use super::scene::{Scene, entry, first_words, manifest, read, save, write_skill};
 use crate::home::Home;
 
-/// More than the kernel keeps for one watcher (inotify(7), `max_queued_events`), made in a directory that is watched.
-fn overflow(home: &Home) {
+/// Twice what the kernel keeps for one watcher (inotify(7), `max_queued_events`), made in a directory that is watched.
+pub(crate) fn overflow(home: &Home) {
     let limit: usize =
         read("/proc/sys/fs/inotify/max_queued_events".as_ref()).trim().parse().expect("a number");
     let scripts = home.collection("default").join("skills/noise/scripts");
     // At least four a file: created, modified, closed, removed. One name after the other, for equal events in a row
     // count once.
-    for number in 0..limit / 4 + 100 {
+    for number in 0..limit / 2 {
         let path = scripts.join(format!("{number}.txt"));
         fs::write(&path, "x").expect("a file");
         fs::remove_file(&path).expect("its end");
@@ -42,7 +42,7 @@ fn unheard(scene: &Scene, round: usize) {
 fn s01_events_lost_while_stopped_are_made_good() {
     let mut scene = Scene::of(&["noise", "edited", "hashed", "gone"], "remove_grace = \"500ms\"\n");
     assert_eq!(scene.status()["watching"]["lost"], 0);
-    scene.daemon.process().signal(Signal::STOP);
+    scene.daemon.process().pause();
     overflow(&scene.home);
     unheard(&scene, 1);
     scene.daemon.process().signal(Signal::CONT);
@@ -61,7 +61,7 @@ fn s02_overflow_after_overflow_costs_a_bounded_number_of_looks() {
     let mut scene = Scene::of(&["noise", "edited", "hashed", "gone"], "remove_grace = \"500ms\"\n");
     let before = scene.revision();
     for round in 1..=3 {
-        scene.daemon.process().signal(Signal::STOP);
+        scene.daemon.process().pause();
         overflow(&scene.home);
         unheard(&scene, round);
         scene.daemon.process().signal(Signal::CONT);

@@ -20,7 +20,7 @@ fn conflict() -> (Scene, String) {
     web.make_group("default", "Docs", &["skill:pdf"]);
     file_has(&scene.home, "default", &["Docs slate: skill:pdf"]);
     scene.settled("a group");
-    scene.daemon.process().signal(Signal::STOP);
+    scene.daemon.process().pause();
     web.run("UPDATE groups SET color = 'rose'");
     let manifest = scene.home.manifest("default");
     fs::write(&manifest, read(&manifest).replace("\"slate\"", "\"blue\"")).expect("the manifest");

@@ -167,7 +167,7 @@ fn s11_somebody_writes_while_the_daemon_is_about_to() {
         assert_eq!(web.sql().execute(&changed, []).expect("a change"), 1);
         // The moment is spread over what the daemon does from here on, on purpose.
         thread::sleep(Duration::from_micros(u64::from(round) * 600));
-        web.daemon().process().signal(Signal::STOP);
+        web.daemon().process().pause();
         writer.load();
         writer.save_with(&name);
         web.daemon().process().signal(Signal::CONT);
