@@ -202,8 +202,9 @@ fn rows(snapshot: &Snapshot<'_>, query: &PageQuery, filter: &Filter) -> (String,
         sql.push_str(" AND a.id > ?");
         values.push(after.clone().into());
     }
-    sql.push_str(" ORDER BY a.id LIMIT ?");
-    values.push(i64::try_from(query.limit + 1).unwrap_or(i64::MAX).into());
+    // As a parameter it would have SQLite prepare the statement anew each time, because a limit may change the plan.
+    sql.push_str(" ORDER BY a.id LIMIT ");
+    sql.push_str(&(query.limit + 1).to_string());
     (sql, values)
 }
 
