@@ -120,7 +120,8 @@ impl<C: ConnectionTrait> Writer<'_, C> {
             .await
     }
 
-    /// Inserts the ids that are still free, then reads the uuids back: whoever came first, the row has one uuid for ever.
+    /// Inserts the ids that are still free. Unless all were, the uuids are read back: whoever came first, the row has one
+    /// uuid for ever.
     async fn new_artifacts(&mut self, new: Vec<NewArtifact>, now: &str) -> Result<()> {
         if new.is_empty() {
             return Ok(());
@@ -128,7 +129,7 @@ impl<C: ConnectionTrait> Writer<'_, C> {
         let sql = "SELECT id FROM projects WHERE id = ?";
         let has_sentinel = !all(self.db, sql, vec![SENTINEL_PROJECT.into()]).await?.is_empty();
         let mut fresh = std::mem::take(&mut self.names.fresh);
-        let rows = new
+        let rows: Vec<_> = new
             .iter()
             .map(|artifact| artifacts::ActiveModel {
                 id: Set(artifact.id.to_string()),
@@ -149,9 +150,15 @@ impl<C: ConnectionTrait> Writer<'_, C> {
             })
             .collect();
         self.names.fresh = fresh;
-        insert(self.db, rows, Some(OnConflict::column(artifacts::Column::Id).do_nothing().to_owned()))
-            .await?;
-        self.read_uuids(new.into_iter().map(|artifact| artifact.id)).await
+        let given: Vec<String> = rows.iter().filter_map(|row| row.uuid.try_as_ref().cloned()).collect();
+        let conflict = OnConflict::column(artifacts::Column::Id).do_nothing().to_owned();
+        let inserted = insert_counted(self.db, rows, Some(conflict)).await?;
+        let ids = new.into_iter().map(|artifact| artifact.id);
+        if inserted == given.len() as u64 {
+            self.names.uuids.extend(ids.zip(given));
+            return Ok(());
+        }
+        self.read_uuids(ids).await
     }
 
     async fn read_uuids(&mut self, ids: impl Iterator<Item = ArtifactId>) -> Result<()> {
@@ -339,11 +346,24 @@ pub(super) fn optional<V: Into<Value>>(
     if capabilities.has(table, column) { Set(value()) } else { ActiveValue::NotSet }
 }
 
+/// Inserts the rows.
 pub(super) async fn insert<A>(
     db: &impl ConnectionTrait,
     rows: Vec<A>,
     conflict: Option<OnConflict>,
 ) -> Result<()>
+where
+    A: ActiveModelTrait + ActiveModelBehavior + IntoActiveModel<A> + Send,
+{
+    insert_counted(db, rows, conflict).await.map(drop)
+}
+
+/// Inserts the rows; how many were inserted or changed.
+async fn insert_counted<A>(
+    db: &impl ConnectionTrait,
+    rows: Vec<A>,
+    conflict: Option<OnConflict>,
+) -> Result<u64>
 where
     A: ActiveModelTrait + ActiveModelBehavior + IntoActiveModel<A> + Send,
 {
@@ -357,11 +377,12 @@ where
         Some(statement.build(DbBackend::Sqlite))
     };
     let mut next = next_statement();
+    let mut affected = 0;
     while let Some(statement) = next {
         // SQLite works on a thread of its own; meanwhile the next statement is put together on this one.
         let (done, built) = tokio::join!(db.execute_raw(statement), async { next_statement() });
-        done?;
+        affected += done?.rows_affected();
         next = built;
     }
-    Ok(())
+    Ok(affected)
 }

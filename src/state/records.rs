@@ -154,26 +154,40 @@ impl State {
         forget: &str,
         changes: impl Iterator<Item = Result<([String; N], Option<String>)>>,
     ) -> Result<()> {
+        let mut changes = changes;
+        let mut next_page = || -> Result<Vec<Statement>> {
+            let (mut kept, mut forgotten) = (Vec::new(), Vec::new());
+            for change in changes.by_ref().take(PAGE) {
+                let (place, payload) = change?;
+                let mut row = Vec::from(place);
+                match payload {
+                    Some(payload) => {
+                        row.push(payload);
+                        kept.push(row);
+                    }
+                    None => forgotten.push(row),
+                }
+            }
+            let statement = |(sql, rows): (&str, Vec<Vec<String>>)| {
+                let values: Vec<Value> = vec![serde_json::to_string(&rows)?.into()];
+                Ok(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values))
+            };
+            let filled = [(keep, kept), (forget, forgotten)].into_iter().filter(|(_, rows)| !rows.is_empty());
+            filled.map(statement).collect()
+        };
         let txn = self.db.begin().await?;
-        let (mut kept, mut forgotten): (Vec<Vec<String>>, Vec<Vec<String>>) = Default::default();
-        let mut changes = changes.peekable();
-        while let Some(change) = changes.next() {
-            let (place, payload) = change?;
-            let mut row = Vec::from(place);
-            match payload {
-                Some(payload) => {
-                    row.push(payload);
-                    kept.push(row);
+        let mut page = next_page()?;
+        while !page.is_empty() {
+            let written = async {
+                for statement in page {
+                    txn.execute_raw(statement).await?;
                 }
-                None => forgotten.push(row),
-            }
-            for (sql, rows) in [(keep, &mut kept), (forget, &mut forgotten)] {
-                if rows.len() == PAGE || (changes.peek().is_none() && !rows.is_empty()) {
-                    let values: Vec<Value> = vec![serde_json::to_string(&rows)?.into()];
-                    txn.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?;
-                    rows.clear();
-                }
-            }
+                Result::Ok(())
+            };
+            // SQLite works on a thread of its own; meanwhile the next page is put together on this one.
+            let (written, next) = tokio::join!(written, async { next_page() });
+            written?;
+            page = next?;
         }
         Ok(txn.commit().await?)
     }
