@@ -140,6 +140,7 @@ pub(super) fn run(args: ArtifactArgs, context: &Context) -> anyhow::Result<Exit>
                     .hint("name at least one field, for example --description TEXT")
                     .into());
             }
+            let if_match = if_match.map(quoted);
             let edit = async |client: Client| {
                 client.edit(&id, common.collection.as_deref(), &fields, if_match.as_deref()).await
             };
@@ -168,12 +169,18 @@ pub(super) fn run(args: ArtifactArgs, context: &Context) -> anyhow::Result<Exit>
             ask(context, &common, async |client| client.create(&create).await, "made")
         }
         Command::Remove { which: Which { id, common }, if_match } => {
+            let if_match = if_match.map(quoted);
             let remove = async |client: Client| {
                 client.remove(&id, common.collection.as_deref(), if_match.as_deref()).await
             };
             ask(context, &common, remove, "removed")
         }
     }
+}
+
+/// An `ETag` as HTTP spells it. The shell takes the quotes off, and JSON has none.
+fn quoted(etag: String) -> String {
+    if etag == "*" || etag.contains('"') { etag } else { format!("\"{etag}\"") }
 }
 
 fn ask(
@@ -251,6 +258,13 @@ mod tests {
             "skill:pdf  (edited)\nin           collections/default/skills/pdf/SKILL.md\ndescription  One\n             two\n\
              tags         a, b\netag         \"0a\"\n"
         );
+    }
+
+    #[test]
+    fn an_etag_may_come_without_its_quotes() {
+        for (given, sent) in [("0a", "\"0a\""), ("\"0a\"", "\"0a\""), ("*", "*")] {
+            assert_eq!(quoted(given.to_owned()), sent);
+        }
     }
 
     #[test]

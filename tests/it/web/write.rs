@@ -288,6 +288,10 @@ fn the_command_line_does_the_same() {
     assert_eq!(stale.status.code(), Some(1));
     assert!(stale.stderr.contains("has changed since"), "{stale:?}");
     assert_eq!(call(&scene.home, &["artifact", "edit", "skill:pdf"]).status.code(), Some(2));
+    // As it stands in the JSON, and as a shell leaves it.
+    let tag = edited["etag"].as_str().expect("an ETag");
+    let edit = ["artifact", "edit", "skill:pdf", "--author", "Eve", "--if-match", tag];
+    call(&scene.home, &edit).succeeded();
 
     let mut create = scene.home.command(binary());
     create.args(["artifact", "create", "agent:me", "--description", "Who I am"]);
