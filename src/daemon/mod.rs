@@ -87,7 +87,7 @@ pub enum DaemonError {
 const RECHECK: Duration = Duration::from_secs(10);
 
 /// How long whoever is being answered may take to take the answer when everything stops.
-const GOODBYE: Duration = Duration::from_millis(500);
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A write transaction that takes so long is worth an entry of `trace`: whoever else writes may have noticed.
 const LONG_HOLD: Duration = Duration::from_millis(10);

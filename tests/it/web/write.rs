@@ -1,7 +1,9 @@
 //! The write service: files first, both or neither, then the rows.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -188,6 +190,48 @@ fn a_change_of_something_else_at_the_same_moment_is_kept() {
     assert_eq!(asking.join().expect("an answer").status, 200);
     let manifest = scene.text(MANIFEST_PATH);
     assert!(manifest.contains("# mine, and more") && manifest.contains("author = \"Ann\""), "{manifest}");
+}
+
+/// An editor saves the entry file all the time, as editors do: under another name, renamed.
+#[test]
+fn no_save_of_the_entry_file_at_the_same_moment_is_lost() {
+    let scene = scene(DEAF);
+    let path = scene.home.path().join(ENTRY_PATH);
+    let (saved, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let editor = thread::spawn({
+        let (path, saved, stop) = (path.clone(), Arc::clone(&saved), Arc::clone(&stop));
+        move || {
+            let other = path.with_file_name("SKILL.md~");
+            for number in 1_usize.. {
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                fs::write(&other, format!("{ENTRY_FILE}save {number}\n")).expect("a save");
+                fs::rename(&other, &path).expect("a rename");
+                saved.store(number, Ordering::SeqCst);
+                let pause = u64::try_from(number % 64).expect("small");
+                thread::sleep(Duration::from_millis(pause)); // its own rhythm
+            }
+        }
+    });
+    let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
+    for round in 0..2_000 {
+        if round >= 200 && statuses.len() > 1 {
+            break;
+        }
+        let body = json!({ "author": format!("Ann {round}") }).to_string();
+        let answer = scene.web.send("PUT", METADATA, Some(&body));
+        *statuses.entry(answer.status).or_default() += 1;
+        let newest = saved.load(Ordering::SeqCst);
+        let text = fs::read_to_string(&path).expect("the entry file");
+        let found = text.lines().last().and_then(|line| line.strip_prefix("save ")?.parse().ok());
+        assert!(found >= Some(newest).filter(|newest| *newest > 0), "save {newest} is not in {text}");
+    }
+    stop.store(true, Ordering::SeqCst);
+    editor.join().expect("the editor");
+    eprintln!("{} saves, answers {statuses:?}", saved.load(Ordering::SeqCst));
+    assert_eq!(statuses.keys().filter(|status| ![200, 409].contains(*status)).count(), 0, "{statuses:?}");
+    assert_eq!(statuses.len(), 2, "both were met: {statuses:?}");
 }
 
 #[test]
