@@ -372,6 +372,8 @@ impl Reactor {
         let sighted = self.mode == Mode::Events && !self.blind;
         if self.barriers.advance(sighted, now, &mut effects) {
             self.lost(now);
+            // Also whoever asked behind the cookie that did not come is told now, not with the next event.
+            self.barriers.advance(false, now, &mut effects);
         }
         if self.rearm.next().is_some_and(|due| due <= now) {
             self.rearm.start(now);

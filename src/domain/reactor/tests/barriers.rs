@@ -106,6 +106,20 @@ fn where_events_cannot_be_relied_on_everything_is_looked_at() {
 }
 
 #[test]
+fn a_probe_behind_another_is_answered_when_the_watcher_is_given_up() {
+    let start = origin();
+    let mut reactor = settled(start);
+    let (first, second) = (TICKET, Ticket(2));
+    assert_eq!(reactor.handle(Event::Probe(first), start), [Effect::Cookie(1)]);
+    assert_eq!(reactor.handle(Event::Probe(second), start), []);
+    let due = reactor.deadline().unwrap();
+    let effects = reactor.handle(Event::Wake, due);
+    for ticket in [first, second] {
+        assert!(effects.contains(&Effect::Probed { ticket, alive: false }), "{ticket:?} in {effects:?}");
+    }
+}
+
+#[test]
 fn a_watcher_that_does_not_answer_is_rebuilt() {
     let start = origin();
     let mut reactor = settled(start);
