@@ -474,6 +474,12 @@ impl Refusal {
         Self { status, title: title.into(), detail: detail.into(), current: None }
     }
 
+    /// There will be no answer: the daemon is about to end.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self::new(503, "stopping", "the daemon is stopping; try again when it is back")
+    }
+
     /// The same with how the thing is now.
     #[must_use]
     pub fn with_current(self, current: &impl Serialize) -> Self {

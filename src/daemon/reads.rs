@@ -205,10 +205,9 @@ impl Desk {
 
     /// Have the loop look at everything.
     async fn look(&self, refresh: Refresh) -> Result<BTreeMap<String, Tally>, Refusal> {
-        let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
         let (reply, answer) = oneshot::channel();
-        self.inputs.send(Input::Errand(Errand::Refresh(refresh, reply))).map_err(|_| stopping())?;
-        answer.await.map_err(|_| stopping())?
+        self.inputs.send(Input::Errand(Errand::Refresh(refresh, reply))).map_err(|_| Refusal::stopping())?;
+        answer.await.map_err(|_| Refusal::stopping())?
     }
 
     async fn refresh(&self, refresh: Refresh) -> Result<Refreshed, Refusal> {
@@ -255,10 +254,9 @@ impl Desk {
     /// The files first, then the rows, before the answer.
     async fn author(&self, what: Authoring) -> Result<Artifact, Refusal> {
         let only_asked = matches!(what, Authoring::Show { .. });
-        let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
         let (reply, answer) = oneshot::channel();
-        self.inputs.send(Input::Errand(Errand::Author(what, reply))).map_err(|_| stopping())?;
-        let mut artifact = answer.await.map_err(|_| stopping())??;
+        self.inputs.send(Input::Errand(Errand::Author(what, reply))).map_err(|_| Refusal::stopping())?;
+        let mut artifact = answer.await.map_err(|_| Refusal::stopping())??;
         if only_asked {
             artifact.mirrored = true;
             return Ok(artifact);

@@ -169,7 +169,7 @@ mod tests {
     fn who_does_not_come_to_an_end_is_not_waited_for() {
         let limit = Duration::from_millis(300);
         // One that says nothing, one that closes its mouth and stays, and one whose child stays.
-        for script in ["exec sleep 60", "exec >/dev/null 2>&1 sleep 60", "sleep 1 & exit 0"] {
+        for script in ["exec sleep 60", "exec >/dev/null 2>&1 sleep 60", "sleep 5 & exit 0"] {
             let began = Instant::now();
             let error = Program::new(&["sh", "-c"]).call_within(&[script], limit).unwrap_err();
             assert_eq!(

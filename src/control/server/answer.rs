@@ -41,7 +41,7 @@ pub(in crate::control) async fn read_or_default<T: DeserializeOwned + Default>(
     if bytes.is_empty() { Ok(T::default()) } else { parse(&headers, &bytes) }
 }
 
-/// The body, whatever it is.
+/// The body, whatever it is. Also for whoever has no use for it: nothing is done for a request that has not come whole.
 ///
 /// # Errors
 /// With 413 when it is too large, and 408 when it is too slow.

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(in crate::control) struct Asks(mpsc::UnboundedSender<Ask>);
 
 impl Asks {
-    pub(in crate::control) fn new(asks: mpsc::UnboundedSender<Ask>) -> Self {
+    pub(super) fn new(asks: mpsc::UnboundedSender<Ask>) -> Self {
         Self(asks)
     }
 
@@ -26,7 +26,7 @@ impl Asks {
     ///
     /// # Errors
     /// With 503 when the daemon is about to end, with 504 when it does not answer.
-    pub(in crate::control) async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Ask,
     ) -> Result<T, Refusal> {
@@ -43,12 +43,11 @@ impl Asks {
         question: impl FnOnce(oneshot::Sender<T>) -> Ask,
     ) -> Result<T, Refusal> {
         let (sender, answer) = oneshot::channel();
-        let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again when it is back");
-        self.0.send(question(sender)).map_err(|_| stopping())?;
+        self.0.send(question(sender)).map_err(|_| Refusal::stopping())?;
         tokio::select! {
             biased; // what has been answered is told
             answer = tokio::time::timeout(patience, answer) => match answer {
-                Ok(answer) => answer.map_err(|_| stopping()),
+                Ok(answer) => answer.map_err(|_| Refusal::stopping()),
                 Err(_) => Err(Refusal::new(
                     504,
                     "no answer in time",
@@ -58,7 +57,7 @@ impl Asks {
                     ),
                 )),
             },
-            () = self.0.closed() => Err(stopping()),
+            () = self.0.closed() => Err(Refusal::stopping()),
         }
     }
 }

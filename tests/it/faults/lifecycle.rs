@@ -17,8 +17,10 @@ use crate::home::{Home, eventually};
 fn a_request_to_end_within_the_debounce_window_is_done_after_the_work() {
     let mut scene = Scene::of(&["pdf", "other"], "debounce.quiet = \"20s\"\ndebounce.max_wait = \"20s\"\n");
     write_skill(&scene.home.collection("default"), "pdf", "the last edit");
-    // A window for the kernel to deliver the event; far from the end of the debounce window.
-    thread::sleep(Duration::from_millis(500));
+    eventually(Duration::from_secs(15), "the event has come", || {
+        let trace = scene.call(&["trace"]).succeeded().stdout;
+        if trace.contains("path: \"skills/pdf\"") { Ok(()) } else { Err(trace) }
+    });
     assert_eq!(scene.description("pdf"), first_words("pdf"), "it was not to be done yet");
     let began = Instant::now();
     let status = scene.daemon.process().stop();
