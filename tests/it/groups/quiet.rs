@@ -48,7 +48,13 @@ fn after_a_write_back_there_is_nothing() {
         scene.home.path().join("state/skillmeatd/state.db"),
         scene.home.path().join("state/skillmeatd/state.db-wal"),
     ];
-    let traces: Vec<Trace> = watched.iter().map(trace).collect();
+    // What the daemon writes down for its next start follows the answer; on a busy disk it takes its time.
+    let traces = eventually(SEEN, "a second in which nothing is written", || {
+        let first: Vec<Trace> = watched.iter().map(trace).collect();
+        thread::sleep(Duration::from_secs(1));
+        let second: Vec<Trace> = watched.iter().map(trace).collect();
+        if first == second { Ok(second) } else { Err(format!("{first:?} {second:?}")) }
+    });
     assert_ne!(traces[2].map(|trace| trace.0), Some(before), "it was replaced");
     thread::sleep(Duration::from_secs(5)); // the window in which nothing may happen
     assert_eq!(watched.iter().map(trace).collect::<Vec<_>>(), traces);
