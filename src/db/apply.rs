@@ -1,6 +1,8 @@
 //! Writing one batch of a plan, inside a transaction that the caller holds.
 //!
-//! Multi-row statements throughout: through the driver a statement costs about 30 µs before it does anything.
+//! Multi-row statements throughout: through the driver a statement costs about 30 µs before it does anything, and each of
+//! its values is cloned and bound by itself. So rows of artifacts, of which there are thousands, go as one value
+//! ([`Bulk`]).
 //!
 //! What this module does not do: decide, begin, commit, or touch a column the plan does not name. `added_at` and
 //! `deployments_json` of a row that exists, groups, and `artifacts` rows that exist are never written.
@@ -14,6 +16,7 @@ use sea_orm::{
     IntoActiveModel, QueryTrait, Set, Statement, Value,
 };
 
+use super::bulk::Bulk;
 use super::entity::{artifact_tags, artifacts, collection_artifacts, collections, projects, tags};
 use super::error::{DbError, Result};
 use super::format::{json_list, new_uuid, timestamp};
@@ -25,6 +28,29 @@ use crate::domain::rows::{Actual, DEFAULT_COLLECTION, SENTINEL_PROJECT};
 
 /// Rows a statement. More gain nothing, and each statement stays in the connection's cache, prepared: a kilobyte a row.
 pub(super) const CHUNK: usize = 25;
+
+/// The columns that a [`Row`](crate::domain::model::Row) is of, in the order they are written.
+const MIRRORED: [collection_artifacts::Column; 15] = {
+    use collection_artifacts::Column;
+
+    [
+        Column::Description,
+        Column::Author,
+        Column::License,
+        Column::TagsJson,
+        Column::ToolsJson,
+        Column::Version,
+        Column::ArtifactContentHash,
+        Column::ArtifactStructureHash,
+        Column::ArtifactFileCount,
+        Column::ArtifactTotalSize,
+        Column::Source,
+        Column::Origin,
+        Column::OriginSource,
+        Column::ResolvedSha,
+        Column::ResolvedVersion,
+    ]
+};
 
 /// What the writer has to know beside the plan, kept from one batch to the next.
 #[derive(Debug)]
@@ -123,36 +149,49 @@ impl<C: ConnectionTrait> Writer<'_, C> {
     /// Inserts the ids that are still free. Unless all were, the uuids are read back: whoever came first, the row has one
     /// uuid for ever.
     async fn new_artifacts(&mut self, new: Vec<NewArtifact>, now: &str) -> Result<()> {
+        use artifacts::Column;
+
         if new.is_empty() {
             return Ok(());
         }
         let sql = "SELECT id FROM projects WHERE id = ?";
         let has_sentinel = !all(self.db, sql, vec![SENTINEL_PROJECT.into()]).await?.is_empty();
         let mut fresh = std::mem::take(&mut self.names.fresh);
-        let rows: Vec<_> = new
-            .iter()
-            .map(|artifact| artifacts::ActiveModel {
-                id: Set(artifact.id.to_string()),
-                uuid: Set(fresh.pop().unwrap_or_else(new_uuid)),
-                project_id: Set(has_sentinel.then(|| SENTINEL_PROJECT.to_owned())),
-                name: Set(artifact.id.name.clone()),
-                kind: Set(artifact.id.kind.as_str().to_owned()),
-                source: Set(artifact.source.clone()),
-                deployed_version: Set(artifact.deployed_version.clone()),
-                is_outdated: Set(0),
-                local_modified: Set(0),
-                auto_load: Set(0),
-                created_at: Set(now.to_owned()),
-                updated_at: Set(now.to_owned()),
-                owner_type: self.optional("artifacts", "owner_type", || Some("user".to_owned())),
-                visibility: self.optional("artifacts", "visibility", || Some("private".to_owned())),
-                enforce_override: self.optional("artifacts", "enforce_override", || 0),
-            })
-            .collect();
+        let given: Vec<String> = new.iter().map(|_| fresh.pop().unwrap_or_else(new_uuid)).collect();
         self.names.fresh = fresh;
-        let given: Vec<String> = rows.iter().filter_map(|row| row.uuid.try_as_ref().cloned()).collect();
-        let conflict = OnConflict::column(artifacts::Column::Id).do_nothing().to_owned();
-        let inserted = insert_counted(self.db, rows, Some(conflict)).await?;
+        let rows: Vec<(&NewArtifact, &String)> = new.iter().zip(&given).collect();
+        let mut same: Vec<(Column, Value)> = vec![
+            (Column::ProjectId, has_sentinel.then(|| SENTINEL_PROJECT.to_owned()).into()),
+            (Column::IsOutdated, 0.into()),
+            (Column::LocalModified, 0.into()),
+            (Column::AutoLoad, 0.into()),
+            (Column::CreatedAt, now.into()),
+            (Column::UpdatedAt, now.into()),
+        ];
+        let optional: [(&str, Column, Value); 3] = [
+            ("owner_type", Column::OwnerType, "user".into()),
+            ("visibility", Column::Visibility, "private".into()),
+            ("enforce_override", Column::EnforceOverride, 0.into()),
+        ];
+        let known = optional.into_iter().filter(|(name, ..)| self.capabilities.has("artifacts", name));
+        same.extend(known.map(|(_, column, value)| (column, value)));
+        let bulk = Bulk::<artifacts::Entity> {
+            same,
+            columns: vec![
+                Column::Id,
+                Column::Uuid,
+                Column::Name,
+                Column::Kind,
+                Column::Source,
+                Column::DeployedVersion,
+            ],
+            conflict: OnConflict::column(Column::Id).do_nothing().to_owned(),
+        };
+        let inserted = bulk
+            .insert(self.db, &rows, |(NewArtifact { id, source, deployed_version }, uuid)| {
+                Ok((id.to_string(), uuid, &id.name, id.kind.as_str(), source, deployed_version))
+            })
+            .await?;
         let ids = new.into_iter().map(|artifact| artifact.id);
         if inserted == given.len() as u64 {
             self.names.uuids.extend(ids.zip(given));
@@ -213,52 +252,44 @@ impl<C: ConnectionTrait> Writer<'_, C> {
         if !unknown.is_empty() {
             self.read_uuids(unknown.into_iter()).await?;
         }
-        let mut rows = Vec::with_capacity(upserts.len());
-        for Upsert { collection, artifact, row } in upserts {
-            let row = row.unpack();
-            rows.push(collection_artifacts::ActiveModel {
-                collection_id: Set(collection),
-                artifact_uuid: Set(self.names.uuid(&artifact)?.to_owned()),
-                added_at: Set(now.to_owned()),
-                description: Set(row.description),
-                author: Set(row.author),
-                license: Set(row.license),
-                tags_json: Set(Some(json_list(&row.tags))),
-                tools_json: Set(Some(json_list(&row.tools))),
-                version: Set(row.version),
-                artifact_content_hash: Set(row.content_hash),
-                artifact_structure_hash: Set(row.structure_hash),
-                artifact_file_count: Set(row.file_count),
-                artifact_total_size: Set(row.total_size),
-                source: Set(row.source),
-                origin: Set(row.origin),
-                origin_source: Set(row.origin_source),
-                resolved_sha: Set(row.resolved_sha),
-                resolved_version: Set(row.resolved_version),
-                synced_at: Set(Some(now.to_owned())),
-            });
+        for upserts in upserts.chunk_by(|one, next| one.collection == next.collection) {
+            let Some(Upsert { collection, .. }) = upserts.first() else { continue };
+            let bulk = Bulk::<collection_artifacts::Entity> {
+                same: vec![
+                    (Column::CollectionId, collection.into()),
+                    (Column::AddedAt, now.into()),
+                    (Column::SyncedAt, now.into()),
+                ],
+                columns: [Column::ArtifactUuid].into_iter().chain(MIRRORED).collect(),
+                conflict: OnConflict::columns([Column::CollectionId, Column::ArtifactUuid])
+                    .update_columns(MIRRORED.into_iter().chain([Column::SyncedAt]))
+                    .to_owned(),
+            };
+            let names = &*self.names;
+            let row = |Upsert { artifact, row, .. }: &Upsert| {
+                let row = row.unpack();
+                Ok((
+                    names.uuid(artifact)?,
+                    row.description,
+                    row.author,
+                    row.license,
+                    json_list(&row.tags),
+                    json_list(&row.tools),
+                    row.version,
+                    row.content_hash,
+                    row.structure_hash,
+                    row.file_count,
+                    row.total_size,
+                    row.source,
+                    row.origin,
+                    row.origin_source,
+                    row.resolved_sha,
+                    row.resolved_version,
+                ))
+            };
+            bulk.insert(self.db, upserts, row).await?;
         }
-        let conflict = OnConflict::columns([Column::CollectionId, Column::ArtifactUuid])
-            .update_columns([
-                Column::Description,
-                Column::Author,
-                Column::License,
-                Column::TagsJson,
-                Column::ToolsJson,
-                Column::Version,
-                Column::ArtifactContentHash,
-                Column::ArtifactStructureHash,
-                Column::ArtifactFileCount,
-                Column::ArtifactTotalSize,
-                Column::Source,
-                Column::Origin,
-                Column::OriginSource,
-                Column::ResolvedSha,
-                Column::ResolvedVersion,
-                Column::SyncedAt,
-            ])
-            .to_owned();
-        insert(self.db, rows, Some(conflict)).await
+        Ok(())
     }
 
     async fn verified(&self, verified: &[Verified], now: &str) -> Result<()> {
@@ -280,16 +311,15 @@ impl<C: ConnectionTrait> Writer<'_, C> {
     async fn tag(&self, assignments: &[Assignment], now: &str) -> Result<()> {
         use artifact_tags::Column;
 
-        let mut rows = Vec::with_capacity(assignments.len());
-        for assignment in assignments {
-            rows.push(artifact_tags::ActiveModel {
-                artifact_uuid: Set(self.names.uuid(&assignment.artifact)?.to_owned()),
-                tag_id: Set(self.tag_id(&assignment.slug)?.to_owned()),
-                created_at: Set(now.to_owned()),
-            });
-        }
-        let conflict = OnConflict::columns([Column::ArtifactUuid, Column::TagId]).do_nothing().to_owned();
-        insert(self.db, rows, Some(conflict)).await
+        let bulk = Bulk::<artifact_tags::Entity> {
+            same: vec![(Column::CreatedAt, now.into())],
+            columns: vec![Column::ArtifactUuid, Column::TagId],
+            conflict: OnConflict::columns([Column::ArtifactUuid, Column::TagId]).do_nothing().to_owned(),
+        };
+        let row = |assignment: &Assignment| {
+            Ok((self.names.uuid(&assignment.artifact)?, self.tag_id(&assignment.slug)?))
+        };
+        bulk.insert(self.db, assignments, row).await.map(drop)
     }
 
     async fn untag(&self, assignments: &[Assignment]) -> Result<()> {
@@ -346,7 +376,7 @@ pub(super) fn optional<V: Into<Value>>(
     if capabilities.has(table, column) { Set(value()) } else { ActiveValue::NotSet }
 }
 
-/// Inserts the rows.
+/// Inserts the rows. For many there is [`Bulk`].
 pub(super) async fn insert<A>(
     db: &impl ConnectionTrait,
     rows: Vec<A>,
@@ -355,34 +385,13 @@ pub(super) async fn insert<A>(
 where
     A: ActiveModelTrait + ActiveModelBehavior + IntoActiveModel<A> + Send,
 {
-    insert_counted(db, rows, conflict).await.map(drop)
-}
-
-/// Inserts the rows; how many were inserted or changed.
-async fn insert_counted<A>(
-    db: &impl ConnectionTrait,
-    rows: Vec<A>,
-    conflict: Option<OnConflict>,
-) -> Result<u64>
-where
-    A: ActiveModelTrait + ActiveModelBehavior + IntoActiveModel<A> + Send,
-{
     let mut rows = rows.into_iter().peekable();
-    let mut next_statement = || {
-        rows.peek()?;
+    while rows.peek().is_some() {
         let mut statement = A::Entity::insert_many(rows.by_ref().take(CHUNK));
         if let Some(conflict) = &conflict {
             statement = statement.on_conflict(conflict.clone());
         }
-        Some(statement.build(DbBackend::Sqlite))
-    };
-    let mut next = next_statement();
-    let mut affected = 0;
-    while let Some(statement) = next {
-        // SQLite works on a thread of its own; meanwhile the next statement is put together on this one.
-        let (done, built) = tokio::join!(db.execute_raw(statement), async { next_statement() });
-        affected += done?.rows_affected();
-        next = built;
+        db.execute_raw(statement.build(DbBackend::Sqlite)).await?;
     }
-    Ok(affected)
+    Ok(())
 }

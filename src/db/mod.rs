@@ -14,6 +14,7 @@
 
 mod apply;
 mod aside;
+mod bulk;
 mod changes;
 mod checks;
 mod company;
