@@ -10,7 +10,7 @@
 //! fields SkillMeat stores under `extra`, of which it only checks whether `collection.toml` could hold them.
 //!
 //! # Limits
-//! 64 KiB of frontmatter, 64 levels, 10,000 nodes, 1,000 aliases, 100 merge keys, 256 KiB for one printed value, and
+//! 64 KiB of frontmatter, 64 levels, 10,000 nodes, 1,000 anchors and as many aliases, 100 merge keys, 256 KiB for one printed value, and
 //! the first 512 KiB of a file. SkillMeat has none of them. Beyond them the metadata is what can be had cheaply,
 //! [`Extracted::sound`] is false, and a problem says which limit it was.
 //!

@@ -1,8 +1,8 @@
 //! From YAML text to a node graph, as `yaml.composer.Composer` builds it: an alias is the node itself, a document is
 //! one at most.
 //!
-//! The events come from the parser under `serde_yaml`, after its budget has let the text through. That parser reads
-//! YAML 1.2, so what PyYAML refuses beyond it is refused here.
+//! The events come one by one from the parser under `serde_yaml`, and are refused as soon as there are more of them, or
+//! deeper ones, than the limits allow. That parser reads YAML 1.2, so what PyYAML refuses beyond it is refused here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,10 @@ use serde_yaml::granit_parser::{
 
 use super::lenient::Patched;
 use super::python::Id;
-use super::strict::{block, check_budget, empty_document, plain, plain_name, printable, tab, too_deep};
+use super::strict::{
+    MAX_ALIASES, MAX_DEPTH, MAX_MERGE_KEYS, MAX_NODES, block, empty_document, plain, plain_name, printable,
+    tab, too_deep,
+};
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -138,7 +141,6 @@ impl From<Refused> for Failure {
 }
 
 fn compose_once(text: &str) -> Result<Graph, Failure> {
-    check_budget(text)?;
     let options = serde_yaml::granit_parser::options! { emit_anchor_events: true, emit_comments: false };
     let mut composer = Composer::new(text);
     for item in Parser::new_from_str_with_options(text, options) {
@@ -165,6 +167,8 @@ struct Composer<'a> {
     anchors: BTreeMap<usize, Id>,
     names: BTreeSet<String>,
     documents: usize,
+    aliases: usize,
+    merge_keys: usize,
     /// Byte up to which the text is accounted for by scalars.
     seen: usize,
 }
@@ -178,6 +182,8 @@ impl<'a> Composer<'a> {
             anchors: BTreeMap::new(),
             names: BTreeSet::new(),
             documents: 0,
+            aliases: 0,
+            merge_keys: 0,
             seen: 0,
         }
     }
@@ -193,6 +199,8 @@ impl<'a> Composer<'a> {
             }
             Event::Anchor(_, name) => self.anchor_name(&name, at)?,
             Event::Alias(anchor) => {
+                self.aliases += 1;
+                at_most(MAX_ALIASES, "aliases", self.aliases, at)?;
                 let name = span.slice(self.text).and_then(|s| s.strip_prefix('*')).unwrap_or("");
                 plain_name(name, at)?;
                 let id = self.anchors.get(&anchor).copied();
@@ -211,17 +219,21 @@ impl<'a> Composer<'a> {
                 if self.ends_unfinished(span, style) && value.ends_with('\n') {
                     value.pop();
                 }
+                if guess && value == "<<" {
+                    self.merge_keys += 1;
+                    at_most(MAX_MERGE_KEYS, "merge keys", self.merge_keys, at)?;
+                }
                 let content = Content::Scalar(value, guess);
-                let id = self.node(tag, at, content, anchor);
+                let id = self.node(tag, at, content, anchor)?;
                 self.attach(id);
             }
             Event::SequenceStart(style, anchor, tag) => {
                 self.tag_end(span)?;
-                self.start(full_tag(tag.as_deref()), at, Content::Sequence(Vec::new()), anchor, style);
+                self.start(full_tag(tag.as_deref()), at, Content::Sequence(Vec::new()), anchor, style)?;
             }
             Event::MappingStart(style, anchor, tag) => {
                 self.tag_end(span)?;
-                self.start(full_tag(tag.as_deref()), at, Content::Mapping(Vec::new()), anchor, style);
+                self.start(full_tag(tag.as_deref()), at, Content::Mapping(Vec::new()), anchor, style)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 self.open.pop();
@@ -231,13 +243,20 @@ impl<'a> Composer<'a> {
         Ok(())
     }
 
-    fn node(&mut self, tag: Option<String>, at: usize, content: Content, anchor: usize) -> Id {
+    fn node(
+        &mut self,
+        tag: Option<String>,
+        at: usize,
+        content: Content,
+        anchor: usize,
+    ) -> Result<Id, Refused> {
         let id = self.graph.nodes.len();
+        at_most(MAX_NODES, "values", id + 1, at)?;
         self.graph.nodes.push(Node { tag: tag.filter(|tag| tag != "!"), at, content });
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
-        id
+        Ok(id)
     }
 
     fn start(
@@ -247,11 +266,15 @@ impl<'a> Composer<'a> {
         content: Content,
         anchor: usize,
         style: StructureStyle,
-    ) {
-        let id = self.node(tag, at, content, anchor);
+    ) -> Result<(), Refused> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        let id = self.node(tag, at, content, anchor)?;
         self.attach(id);
         let flow = style == StructureStyle::Flow || self.open.last().is_some_and(|open| open.flow);
         self.open.push(Open { id, key: None, flow });
+        Ok(())
     }
 
     /// Puts a finished or just begun node where the parser is.
@@ -272,6 +295,7 @@ impl<'a> Composer<'a> {
 
     fn anchor_name(&mut self, name: &str, at: usize) -> Result<(), Refused> {
         plain_name(name, at)?;
+        at_most(MAX_ALIASES, "anchors", self.names.len() + 1, at)?;
         if self.names.insert(name.to_owned()) {
             Ok(())
         } else {
@@ -344,6 +368,10 @@ impl<'a> Composer<'a> {
         }
         Ok(())
     }
+}
+
+fn at_most(most: usize, what: &str, count: usize, at: usize) -> Result<(), Refused> {
+    if count > most { Err(Refused::lost(at, format!("it has more than {most} {what}"))) } else { Ok(()) }
 }
 
 fn full_tag(tag: Option<&Tag>) -> Option<String> {

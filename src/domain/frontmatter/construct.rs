@@ -78,13 +78,13 @@ impl Constructor {
         self.graph.nodes.get(id).map_or(0, |node| node.at)
     }
 
-    /// The node's tag in full.
-    fn tag(&self, id: Id) -> String {
-        let Some(node) = self.graph.nodes.get(id) else { return String::new() };
+    /// What comes after [`CORE`] in the node's tag; an error with its tag in full where that is another one.
+    fn name(&self, id: Id) -> Result<&str, &str> {
+        let Some(node) = self.graph.nodes.get(id) else { return Err("") };
         if let Some(tag) = &node.tag {
-            return tag.clone();
+            return tag.strip_prefix(CORE).ok_or(tag);
         }
-        let name = match &node.content {
+        Ok(match &node.content {
             Content::Scalar(text, true) => match resolve::resolve(text) {
                 Type::Null => "null",
                 Type::Bool => "bool",
@@ -98,22 +98,21 @@ impl Constructor {
             Content::Scalar(_, false) => "str",
             Content::Sequence(_) => "seq",
             Content::Mapping(_) => "map",
-        };
-        format!("{CORE}{name}")
+        })
     }
 
     fn is(&self, id: Id, name: &str) -> bool {
-        self.tag(id).strip_prefix(CORE) == Some(name)
+        self.name(id) == Ok(name)
     }
 
     /// Makes the value of a node and of all it holds. Recursion is as deep as the text nests, which is bounded.
     fn value(&mut self, id: Id) -> Result<(), Refused> {
-        if self.values.0.contains_key(&id) {
+        if self.values.is_made(id) {
             return Ok(());
         }
         let at = self.at(id);
-        let tag = self.tag(id);
-        let name = tag.strip_prefix(CORE).unwrap_or("");
+        let no_meaning = |tag: &str| Refused::yaml(at, format!("the tag `{tag}` means nothing here"));
+        let name = self.name(id).map_err(no_meaning)?;
         let failed =
             |_| Refused::lost(at, format!("not a possible {name}, and SkillMeat's extraction fails on it"));
         let value = match name {
@@ -134,14 +133,14 @@ impl Constructor {
             "omap" | "pairs" => return self.pairs(id),
             "map" => return self.dict(id, false),
             "set" => return self.dict(id, true),
-            _ => return Err(Refused::yaml(at, format!("the tag `{tag}` means nothing here"))),
+            _ => return Err(no_meaning(&format!("{CORE}{name}"))),
         };
         match value {
             Value::None => self.cannot_write(id, at, "a value that is empty (null)"),
             Value::Bytes(_) => self.cannot_write(id, at, "a binary value"),
             _ => {}
         }
-        self.values.0.insert(id, value);
+        self.values.set(id, value);
         Ok(())
     }
 
@@ -189,7 +188,7 @@ impl Constructor {
         };
         let items = items.clone();
         // The finished list goes in first: parts are only references.
-        self.values.0.insert(id, Value::List(items.clone()));
+        self.values.set(id, Value::List(items.clone()));
         self.making.push(id);
         for item in items {
             self.part(id, item)?;
@@ -210,7 +209,7 @@ impl Constructor {
                 _ => return Err(wanted(self.at(item))),
             }
         }
-        self.values.0.insert(id, Value::Pairs(pairs.clone()));
+        self.values.set(id, Value::Pairs(pairs.clone()));
         self.making.push(id);
         for (key, item) in pairs {
             self.part(id, key)?;
@@ -226,7 +225,7 @@ impl Constructor {
             return Err(Refused::yaml(self.at(id), "a mapping is wanted here"));
         };
         let pairs = pairs.clone();
-        self.values.0.insert(id, Value::Dict(Vec::new()));
+        self.values.set(id, Value::Dict(Vec::new()));
         self.making.push(id);
         let mut entries: Vec<(Id, Id)> = Vec::new();
         let mut index: BTreeMap<String, usize> = BTreeMap::new();
@@ -254,7 +253,7 @@ impl Constructor {
         } else {
             Value::Dict(entries)
         };
-        self.values.0.insert(id, value);
+        self.values.set(id, value);
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 //! A value lives in a [`Values`] arena and names its parts by index, so that an alias costs nothing and a value may
 //! contain itself. Printing is bounded in depth and length; Python has a bound on the first only.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Index of a value in its arena; the same number as its YAML node.
@@ -57,13 +56,27 @@ pub(super) struct Time {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
-/// An arena of values. A slot is empty only while the value that will fill it is being made.
+/// An arena of values. A slot is empty until its value is made.
 #[derive(Debug, Default)]
-pub(super) struct Values(pub(super) BTreeMap<Id, Value>);
+pub(super) struct Values(Vec<Option<Value>>);
 
 impl Values {
     pub(super) fn get(&self, id: Id) -> &Value {
-        self.0.get(&id).unwrap_or(&Value::None)
+        self.0.get(id).and_then(Option::as_ref).unwrap_or(&Value::None)
+    }
+
+    pub(super) fn is_made(&self, id: Id) -> bool {
+        matches!(self.0.get(id), Some(Some(_)))
+    }
+
+    /// Fills a slot, or fills it anew.
+    pub(super) fn set(&mut self, id: Id, value: Value) {
+        if self.0.len() <= id {
+            self.0.resize_with(id + 1, || None);
+        }
+        if let Some(slot) = self.0.get_mut(id) {
+            *slot = Some(value);
+        }
     }
 
     /// `bool(value)`

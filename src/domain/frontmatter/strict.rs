@@ -1,18 +1,18 @@
 //! What is refused: texts above the limits, and what the parser takes and PyYAML does not.
 
-use serde_yaml::budget::{BudgetBreach, EnforcingPolicy, check_yaml_budget};
-use serde_yaml::granit_parser::{Event, Parser};
-
 use super::compose::Refused;
 
 /// Nested collections at most. PyYAML gives up just below 500, with an exception that is no YAML error.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Scalars and collections at most.
-const MAX_NODES: usize = 10_000;
+pub(super) const MAX_NODES: usize = 10_000;
+
+/// Aliases at most, and anchors.
+pub(super) const MAX_ALIASES: usize = 1_000;
 
 /// Merge keys at most.
-const MAX_MERGE_KEYS: usize = 100;
+pub(super) const MAX_MERGE_KEYS: usize = 100;
 
 /// PyYAML takes no control characters but tab and line ends, no surrogates and no `U+FFFE`, `U+FFFF`.
 pub(super) fn printable(text: &str) -> Result<(), Refused> {
@@ -21,60 +21,6 @@ pub(super) fn printable(text: &str) -> Result<(), Refused> {
         Some(at) => Err(Refused::yaml(at, "a control character is not allowed in YAML")),
         None => Ok(()),
     }
-}
-
-/// The budget of the parser's own crate.
-pub(super) fn check_budget(text: &str) -> Result<(), Refused> {
-    let budget = serde_yaml::budget! {
-        max_depth: MAX_DEPTH,
-        max_nodes: MAX_NODES,
-        max_events: 3 * MAX_NODES,
-        max_aliases: 1_000,
-        max_anchors: 1_000,
-        max_documents: 8,
-        max_merge_keys: MAX_MERGE_KEYS,
-        max_total_scalar_bytes: 1024 * 1024,
-        alias_anchor_ratio_multiplier: 50,
-    };
-    let report = check_yaml_budget(text, budget.unwrap_or_default(), EnforcingPolicy::AllContent);
-    match report.ok().and_then(|report| report.breached) {
-        // An error in the text is met again, with what leads up to it.
-        None => Ok(()),
-        Some(BudgetBreach::Depth { .. }) => Err(first_too_deep(text)),
-        Some(breach) => Err(Refused::lost(0, too_much(&breach))),
-    }
-}
-
-fn too_much(breach: &BudgetBreach) -> String {
-    match breach {
-        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
-            format!("it has more than {MAX_NODES} values")
-        }
-        BudgetBreach::Aliases { .. }
-        | BudgetBreach::Anchors { .. }
-        | BudgetBreach::AliasAnchorRatio { .. } => "it has too many anchors and aliases".to_owned(),
-        BudgetBreach::MergeKeys { .. } => format!("it has more than {MAX_MERGE_KEYS} merge keys"),
-        BudgetBreach::Documents { .. } => "it has too many documents".to_owned(),
-        _ => "it is too large".to_owned(),
-    }
-}
-
-/// Where the first collection is that nests too deep.
-fn first_too_deep(text: &str) -> Refused {
-    let mut depth = 0;
-    let mut at = 0;
-    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
-        match event {
-            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
-            Event::SequenceEnd | Event::MappingEnd => depth -= 1,
-            _ => {}
-        }
-        at = span.start.index();
-        if depth > MAX_DEPTH {
-            break;
-        }
-    }
-    too_deep(at)
 }
 
 /// The refusal of too deep a text.

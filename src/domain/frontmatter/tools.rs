@@ -8,9 +8,10 @@ use crate::domain::manifest::TOOLS;
 /// `Bash(git:*)` and `mcp__server__tool` included, is no tool.
 pub(super) fn canonical(word: &str) -> Option<&'static str> {
     let word = strip(word).to_lowercase();
-    TOOLS.into_iter().find(|tool| {
-        word == tool.to_lowercase() || word == separated(tool, '-') || word == separated(tool, '_')
-    })
+    let is_meant = |tool: &&str| {
+        word.eq_ignore_ascii_case(tool) || is_separated(&word, tool, b'-') || is_separated(&word, tool, b'_')
+    };
+    TOOLS.into_iter().find(is_meant)
 }
 
 /// The tools in a comma-separated text; words that are none are left out.
@@ -18,16 +19,14 @@ pub(super) fn in_text(text: &str) -> Vec<String> {
     text.split(',').filter_map(canonical).map(str::to_owned).collect()
 }
 
-/// `WebFetch` as `web-fetch`.
-fn separated(tool: &str, separator: char) -> String {
-    let mut name = String::with_capacity(tool.len() + 3);
-    for c in tool.chars() {
-        if c.is_ascii_uppercase() && !name.is_empty() {
-            name.push(separator);
-        }
-        name.push(c.to_ascii_lowercase());
-    }
-    name
+/// Whether a word in lower case is a tool's name so separated: `web-fetch` for `WebFetch`.
+fn is_separated(word: &str, tool: &str, separator: u8) -> bool {
+    let mut word = word.bytes();
+    let same = tool.bytes().enumerate().all(|(index, byte)| {
+        let joined = index == 0 || !byte.is_ascii_uppercase() || word.next() == Some(separator);
+        joined && word.next() == Some(byte.to_ascii_lowercase())
+    });
+    same && word.next().is_none()
 }
 
 #[cfg(test)]
