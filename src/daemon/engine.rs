@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::control::protocol::Database;
 use crate::db::{Cache, DbError, Hold, Listener};
 use crate::domain::dirty::ScanScope;
+use crate::domain::follow::Base;
 use crate::domain::halves::{Halfway, Halves};
 use crate::domain::model::{ArtifactId, Desired, Problem};
 use crate::domain::plan::{self, Decision};
@@ -94,7 +95,7 @@ pub struct Engine {
 }
 
 /// By collection directory and artifact.
-type Bases = BTreeMap<String, BTreeMap<ArtifactId, follow::Base>>;
+type Bases = BTreeMap<String, BTreeMap<ArtifactId, Base>>;
 
 #[derive(Debug, Default)]
 struct Decided {

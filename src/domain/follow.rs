@@ -10,8 +10,23 @@
 
 use std::collections::BTreeSet;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::domain::edit::{FieldEdit, ListField, TextField};
 use crate::domain::model::Metadata;
+
+/// The digest of what an artifact's frontmatter said: which is enough to see whether it still does.
+pub type Base = [u8; 16];
+
+/// The base that this frontmatter is.
+#[must_use]
+pub fn base_of(metadata: &Metadata) -> Base {
+    let mut base = [0; 16];
+    // What a `Metadata` is written as can always be written, and is the same for the same values.
+    let text = serde_json::to_vec(metadata).unwrap_or_default();
+    base.copy_from_slice(&Sha256::digest(text)[..16]);
+    base
+}
 
 /// The fields that changed in the frontmatter between `base` and `now`, with their new values, text fields first.
 /// Without a base (the artifact is seen for the first time) there is nothing to compare with, so nothing changes.

@@ -13,6 +13,7 @@
 
 mod entry;
 mod iso;
+mod pieces;
 mod place;
 mod refusals;
 mod sections;
@@ -21,21 +22,22 @@ mod strict;
 mod value;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
 
 use self::entry::Outcome;
+use self::pieces::{Digest, Pieces, Read, digest};
 use self::place::{LineCounter, Notes};
 use self::sections::Sections;
 use self::split::Piece;
 use super::compact::PackedEntry;
 use super::model::{Kind, Manifest, Problem};
 pub use entry::TOOLS;
+pub use pieces::{Alone, Join};
 
 /// A longer file is not read: 16 MiB is more than 20,000 artifacts.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -49,32 +51,15 @@ const MAX_PROBLEMS: usize = 200;
 pub struct Parsed {
     /// What the text says.
     pub manifest: Arc<Manifest>,
-    whole: Digest,
-    /// `None` when the text had to be parsed as a whole.
-    pieces: Option<Pieces>,
+    text: Text,
 }
 
-/// The beginning of a SHA-256, long enough that no two texts have the same.
-type Digest = [u8; 16];
-
-fn digest(text: &[u8]) -> Digest {
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&Sha256::digest(text)[..16]);
-    digest
-}
-
-/// Of the texts and of where each ends.
-fn digest_of_all(texts: &[&str]) -> Digest {
-    let each: Vec<u8> = texts.iter().flat_map(|text| digest(text.as_bytes())).collect();
-    digest(&each)
-}
-
+/// What is remembered of a text.
 #[derive(Debug, Clone)]
-struct Pieces {
-    artifacts: Arc<[(Digest, Stretch)]>,
-    /// Of everything between the artifacts.
-    rest_digest: Digest,
-    rest: Arc<Rest>,
+enum Text {
+    /// It had to be parsed as a whole.
+    Whole(Digest),
+    Pieces(Pieces),
 }
 
 /// What an artifact's stretch of text says.
@@ -127,16 +112,30 @@ struct Inexact;
 /// The text is no manifest: longer than [`MAX_BYTES`], empty, not UTF-8, with a byte order mark, not TOML, or without a
 /// `[collection]` table. The problem has the place where one can be named, and no path.
 pub fn parse(text: &[u8], previous: Option<&Parsed>) -> Result<Parsed, Problem> {
-    let whole = digest(text);
-    if let Some(previous) = previous.filter(|previous| previous.whole == whole) {
+    parse_joining(text, previous, &Alone)
+}
+
+/// [`parse`], with the two halves of a long text given to `join`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_joining(text: &[u8], previous: Option<&Parsed>, join: &impl Join) -> Result<Parsed, Problem> {
+    if let Some(previous) = previous
+        && matches!(&previous.text, Text::Whole(known) if *known == digest(text))
+    {
         return Ok(previous.clone());
     }
     let readable = check(text)?;
-    if let Ok((manifest, pieces)) = parse_pieces(readable, previous) {
-        return Ok(Parsed { manifest: Arc::new(manifest), pieces: Some(pieces), whole });
+    match pieces::read(readable, previous, join) {
+        Ok(Read::Same(previous)) => Ok(previous.clone()),
+        Ok(Read::New(manifest, pieces)) => {
+            Ok(Parsed { manifest: Arc::new(manifest), text: Text::Pieces(pieces) })
+        }
+        Err(Inexact) => {
+            let manifest = parse_whole(readable)?;
+            Ok(Parsed { manifest: Arc::new(manifest), text: Text::Whole(digest(text)) })
+        }
     }
-    let manifest = parse_whole(readable)?;
-    Ok(Parsed { manifest: Arc::new(manifest), pieces: None, whole })
 }
 
 /// What a manifest says beside its artifacts, of which the result has none; a fraction of the work of [`parse`] for a
@@ -155,7 +154,7 @@ pub fn parse_sections(text: &str) -> Result<Manifest, Problem> {
                 Piece::Rest(range) => rest.push(readable.get(range)?),
             }
         }
-        parse_rest(&rest).ok()
+        pieces::parse_rest(&rest).ok()
     });
     let manifest = match alone {
         Some(rest) => assemble("", std::iter::empty(), &rest, &[]),
@@ -259,86 +258,6 @@ fn parse_whole(text: &str) -> Result<Manifest, Problem> {
     let everything = 0..text.len();
     let stretch = Stretch::Odd(Arc::new(artifacts));
     Ok(assemble(text, std::iter::once((0, &stretch)), &rest, std::slice::from_ref(&everything)))
-}
-
-fn parse_pieces(text: &str, previous: Option<&Parsed>) -> Result<(Manifest, Pieces), Inexact> {
-    let pieces = split::split(text).ok_or(Inexact)?;
-    let (mut artifacts, mut rest) = (Vec::new(), Vec::new());
-    for piece in pieces {
-        match piece {
-            Piece::Artifact(range) => artifacts.push(range),
-            Piece::Rest(range) => rest.push(range),
-        }
-    }
-    if artifacts.is_empty() {
-        return Err(Inexact);
-    }
-    let rest_texts: Vec<&str> = rest.iter().filter_map(|range| text.get(range.clone())).collect();
-    let rest_digest = digest_of_all(&rest_texts);
-    let known = previous.and_then(|previous| previous.pieces.as_ref());
-    let rest_read = match known {
-        Some(pieces) if pieces.rest_digest == rest_digest => Arc::clone(&pieces.rest),
-        _ => Arc::new(parse_rest(&rest_texts)?),
-    };
-    let stretches = parse_artifacts(text, &artifacts, known.map_or(&[][..], |pieces| &pieces.artifacts))?;
-
-    let placed = artifacts.iter().map(|range| range.start).zip(stretches.iter().map(|(_, stretch)| stretch));
-    let manifest = assemble(text, placed, &rest_read, &rest);
-    Ok((manifest, Pieces { artifacts: stretches, rest_digest, rest: rest_read }))
-}
-
-fn parse_artifacts(
-    text: &str,
-    ranges: &[Range<usize>],
-    old: &[(Digest, Stretch)],
-) -> Result<Arc<[(Digest, Stretch)]>, Inexact> {
-    let text = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-    let digests: Vec<Digest> = ranges.iter().map(|range| digest(text(range).as_bytes())).collect();
-    let same = |(new, (old, _)): &(&Digest, &(Digest, _))| new == &old;
-    // Most rewrites change one entry, add one or take one away: what is the same from either end needs no look-up.
-    let head = digests.iter().zip(old).take_while(same).count();
-    let tail = digests[head..].iter().rev().zip(old[head..].iter().rev()).take_while(same).count();
-    let middle: HashMap<&Digest, &Stretch> =
-        old[head..old.len() - tail].iter().map(|(digest, stretch)| (digest, stretch)).collect();
-    let changed_until = ranges.len() - tail;
-    let read = |(index, (range, digest)): (usize, (&Range<usize>, &Digest))| {
-        let stretch = if index < head {
-            old[index].1.clone()
-        } else if index >= changed_until {
-            old[old.len() - (ranges.len() - index)].1.clone()
-        } else if let Some(stretch) = middle.get(digest) {
-            Stretch::clone(stretch)
-        } else {
-            parse_artifact(text(range))?.into()
-        };
-        Ok((*digest, stretch))
-    };
-    ranges.iter().zip(&digests).enumerate().map(read).collect()
-}
-
-fn parse_artifact(text: &str) -> Result<Artifacts, Inexact> {
-    let root = parse_piece(text)?;
-    let table = root.get_ref();
-    // Another key means that an indented header opened something else.
-    if table.len() == 1 && table.contains_key("artifacts") {
-        Ok(read_artifacts(table, text))
-    } else {
-        Err(Inexact)
-    }
-}
-
-/// What stands between the artifacts. Joined, one stretch could end what another has begun; so each is tried alone, but
-/// the last: if that is not whole, the joined text is not either.
-fn parse_rest(texts: &[&str]) -> Result<Rest, Inexact> {
-    for text in texts.iter().rev().skip(1) {
-        parse_piece(text)?;
-    }
-    let text = texts.concat();
-    let root = parse_piece(&text)?;
-    if root.get_ref().contains_key("artifacts") {
-        return Err(Inexact);
-    }
-    read_rest(root.get_ref(), &text, true).ok_or(Inexact)
 }
 
 /// Whether a stretch of an artifact, which is not parsed, may hold something else: behind an indented header, or as the

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::open::{file_below, read_pieces};
 use super::tree::{self, Listing, Node, NodeKind, Signature, TreeError, join};
 use crate::domain::fingerprint::Hasher;
+use crate::domain::follow::{Base, base_of};
 use crate::domain::frontmatter::{Extracted, entry_file, extract};
 use crate::domain::model::{Fingerprint, Kind, Problem};
 
@@ -49,6 +50,16 @@ pub struct Frontmatter {
     pub file: String,
     /// What SkillMeat would extract from it. Of an empty file it is not sound, with no problem.
     pub extracted: Extracted,
+    /// Of its metadata.
+    pub base: Base,
+}
+
+impl Frontmatter {
+    /// What was extracted from this entry file.
+    #[must_use]
+    pub fn new(file: String, extracted: Extracted) -> Self {
+        Self { file, base: base_of(&extracted.metadata), extracted }
+    }
 }
 
 /// A worker's buffers, so that 10,000 artifacts do not allocate 10,000 times.
@@ -132,7 +143,7 @@ impl Reader {
                 extracted.sound &= !self.entry.trim_ascii().is_empty();
                 let placed = |problem: &Problem| Problem { path: node.path.clone(), ..problem.clone() };
                 reading.problems.extend(extracted.problems.iter().map(placed));
-                reading.frontmatter = Some(Frontmatter { file: node.path.clone(), extracted });
+                reading.frontmatter = Some(Frontmatter::new(node.path.clone(), extracted));
             }
         }
         reading.fingerprint = Some(hasher.finish());

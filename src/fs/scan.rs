@@ -78,9 +78,7 @@ pub struct SeenFrontmatter {
     pub collection: String,
     /// Which artifact.
     pub id: ArtifactId,
-    /// Its path below the collection, normalised.
-    pub artifact: String,
-    /// The entry file below that, and what it says.
+    /// Its entry file, and what that says.
     pub frontmatter: Arc<Frontmatter>,
 }
 

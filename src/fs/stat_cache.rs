@@ -195,7 +195,7 @@ impl From<CachedReading> for Known {
     fn from(row: CachedReading) -> Self {
         let frontmatter = row.frontmatter.map(|kept| {
             let extracted = Extracted { metadata: kept.metadata, problems: kept.problems, sound: kept.sound };
-            Told::Whole(Arc::new(Frontmatter { file: kept.file, extracted }))
+            Told::Whole(Arc::new(Frontmatter::new(kept.file, extracted)))
         });
         Self {
             state: Some((row.listing, row.signature)),

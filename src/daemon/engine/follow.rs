@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::Utc;
-use sha2::{Digest, Sha256};
 
 use super::{Bases, Engine, Findings};
 use crate::daemon::board;
@@ -26,22 +25,11 @@ use crate::fs::scan::{Scanned, SeenFrontmatter};
 use crate::fs::write::{self, Outcome, WriteError};
 use crate::state::{State, StateError};
 
-/// The digest of what an artifact's frontmatter said: which is enough to see whether it still does.
-pub(super) type Base = [u8; 16];
-
-fn base_of(metadata: &Metadata) -> Base {
-    let mut base = [0; 16];
-    // What a `Metadata` is written as can always be written, and is the same for the same values.
-    let text = serde_json::to_vec(metadata).unwrap_or_default();
-    base.copy_from_slice(&Sha256::digest(text)[..16]);
-    base
-}
-
 /// The bases that an earlier run saved.
 pub(super) async fn load(state: &State) -> Result<Bases, StateError> {
     let mut bases = Bases::new();
     let take = |collection, id, metadata: Metadata| {
-        bases.entry(collection).or_default().insert(id, base_of(&metadata));
+        bases.entry(collection).or_default().insert(id, follow::base_of(&metadata));
     };
     state.bases(take).await?;
     Ok(bases)
@@ -70,7 +58,7 @@ impl Engine {
             let extracted = &seen.frontmatter.extracted;
             let known = self.bases.get(&seen.collection).and_then(|bases| bases.get(&seen.id));
             let first_empty = known.is_none() && !extracted.sound && extracted.problems.is_empty();
-            if (extracted.sound || first_empty) && known != Some(&base_of(&extracted.metadata)) {
+            if (extracted.sound || first_empty) && known != Some(&seen.frontmatter.base) {
                 changed.entry(&seen.collection).or_default().push(seen);
             }
         }
@@ -107,8 +95,8 @@ impl Engine {
                 }
             }
             for seen in seen {
-                let base = base_of(&seen.frontmatter.extracted.metadata);
-                self.bases.entry(seen.collection.clone()).or_default().insert(seen.id.clone(), base);
+                let bases = self.bases.entry(seen.collection.clone()).or_default();
+                bases.insert(seen.id.clone(), seen.frontmatter.base);
                 let key = (seen.collection.clone(), seen.id.clone());
                 self.unsaved.bases.insert(key, Arc::clone(&seen.frontmatter));
             }

@@ -41,6 +41,9 @@ impl<'a> Notes<'a> {
 
     /// 1-based line and column (in characters) of a byte offset.
     pub(super) fn place(&self, offset: usize) -> (u32, Option<u32>) {
+        if offset == 0 {
+            return (1, Some(1)); // where most entries begin in their piece
+        }
         let lines = self.lines.get_or_init(|| {
             std::iter::once(0).chain(self.text.match_indices('\n').map(|(newline, _)| newline + 1)).collect()
         });

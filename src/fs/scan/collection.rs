@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::SeenFrontmatter;
+use super::work::Threads;
 use crate::domain::compact::PackedEntry;
 use crate::domain::dirty::Dirt;
 use crate::domain::manifest::{self, MAX_BYTES, Parsed, artifact_path};
@@ -102,7 +103,7 @@ impl Remembered {
         })?;
         self.stamp = is_settled(stamp.changed, now).then_some(stamp);
         let doubt = if bytes.is_empty() { Doubt::Empty } else { Doubt::Unreadable };
-        manifest::parse(&bytes, self.parsed.as_ref()).map_err(|problem| (doubt, problem))
+        manifest::parse_joining(&bytes, self.parsed.as_ref(), &Threads).map_err(|problem| (doubt, problem))
     }
 
     /// Take over the entries of a manifest that was read anew.
@@ -307,12 +308,11 @@ impl Remembered {
         let mut tell = |(id, slot): (&ArtifactId, &Slot)| {
             if let Some(Told::Whole(frontmatter)) =
                 slot.known.as_ref().and_then(|known| known.frontmatter.as_ref())
-                && let Some(path) = slot.path()
+                && slot.path().is_some()
             {
                 into.push(SeenFrontmatter {
                     collection: name.to_owned(),
                     id: id.clone(),
-                    artifact: path.into_owned(),
                     frontmatter: Arc::clone(frontmatter),
                 });
             }

@@ -1,18 +1,39 @@
-//! Looking at many artifacts, with two threads when there are enough of them.
+//! Two threads, where there is enough to do for both: reading a long manifest, and looking at many artifacts.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::collection::Remembered;
+use crate::domain::manifest::Join;
 use crate::domain::model::{ArtifactId, Kind};
 use crate::fs::artifact::Reader;
 use crate::fs::stat_cache::Known;
 
 /// Below this many artifacts a second thread costs more than it gains.
 const WORTH_A_THREAD: usize = 128;
+
+/// A second thread beside this one.
+pub(super) struct Threads;
+
+impl Join for Threads {
+    fn join<A: Send, B: Send>(
+        &self,
+        one: impl FnOnce() -> A + Send,
+        other: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        std::thread::scope(|scope| {
+            let other = scope.spawn(other);
+            let one = one();
+            match other.join() {
+                Ok(other) => (one, other),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+}
 
 /// The buffers of the threads.
 #[derive(Debug, Default)]
@@ -49,21 +70,15 @@ impl Workers {
                 Some(Job { id, path: slot.path()?, kind: id.kind, known: slot.known.as_deref() })
             })
             .collect();
-        let progress = &*self.progress;
+        let queue =
+            Queue { jobs: &jobs, next: AtomicUsize::new(0), directory, now, progress: &self.progress };
         let read = if jobs.len() < WORTH_A_THREAD {
-            run(&mut self.first, directory, &jobs, now, progress)
+            queue.work(&mut self.first)
         } else {
-            let (left, right) = jobs.split_at(jobs.len() / 2);
-            let (first, second) = (&mut self.first, &mut self.second);
-            std::thread::scope(|scope| {
-                let other = scope.spawn(|| run(second, directory, right, now, progress));
-                let mut read = run(first, directory, left, now, progress);
-                match other.join() {
-                    Ok(more) => read.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-                read
-            })
+            let (mut read, more) =
+                Threads.join(|| queue.work(&mut self.first), || queue.work(&mut self.second));
+            read.extend(more);
+            read
         };
         let count = read.len();
         for (id, known) in read {
@@ -74,24 +89,36 @@ impl Workers {
     }
 }
 
-fn run(
-    reader: &mut Reader,
-    directory: BorrowedFd<'_>,
-    jobs: &[Job<'_>],
+/// So many jobs are taken at once.
+const SHARE: usize = 16;
+
+/// Jobs that are done by whoever comes.
+struct Queue<'a> {
+    jobs: &'a [Job<'a>],
+    next: AtomicUsize,
+    directory: BorrowedFd<'a>,
     now: i128,
-    progress: &AtomicU64,
-) -> Vec<(ArtifactId, Known)> {
-    let mut read = Vec::new();
-    for job in jobs {
-        progress.fetch_add(1, Ordering::Relaxed);
-        let proof = job.known.and_then(Known::proof);
-        let same = proof.is_some_and(|(listing, signature)| {
-            listing.signature_now(directory, &job.path) == Some(*signature)
-        });
-        if !same {
-            let reading = reader.read(directory, &job.path, job.kind);
-            read.push((job.id.clone(), Known::new(reading, now)));
+    progress: &'a AtomicU64,
+}
+
+impl Queue<'_> {
+    /// Does jobs until there are none; what had to be read anew.
+    fn work(&self, reader: &mut Reader) -> Vec<(ArtifactId, Known)> {
+        let mut read = Vec::new();
+        loop {
+            let start = self.next.fetch_add(SHARE, Ordering::Relaxed);
+            let Some(jobs) = self.jobs.get(start..).filter(|jobs| !jobs.is_empty()) else { return read };
+            for job in jobs.iter().take(SHARE) {
+                self.progress.fetch_add(1, Ordering::Relaxed);
+                let proof = job.known.and_then(Known::proof);
+                let same = proof.is_some_and(|(listing, signature)| {
+                    listing.signature_now(self.directory, &job.path) == Some(*signature)
+                });
+                if !same {
+                    let reading = reader.read(self.directory, &job.path, job.kind);
+                    read.push((job.id.clone(), Known::new(reading, self.now)));
+                }
+            }
         }
     }
-    read
 }
