@@ -16,6 +16,9 @@ use super::model::{ArtifactId, Entry, Kind, Metadata, Origin, Row};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PackedEntry(Box<[u8]>);
 
+/// How many texts an entry may have or not have.
+const OPTIONAL: usize = 9;
+
 impl PackedEntry {
     /// Pack an entry.
     #[must_use]
@@ -28,7 +31,7 @@ impl PackedEntry {
         packer.0.push(*origin as u8);
         packer.text(&id.name);
         packer.text(path);
-        for text in [
+        let optional: [&Option<String>; OPTIONAL] = [
             origin_source,
             upstream,
             resolved_sha,
@@ -38,9 +41,8 @@ impl PackedEntry {
             author,
             license,
             version,
-        ] {
-            packer.optional(text.as_deref());
-        }
+        ];
+        optional.iter().for_each(|text| packer.optional(text.as_deref()));
         packer.lists([tags, tools]);
         Self(packer.0.into_boxed_slice())
     }
@@ -85,6 +87,19 @@ impl PackedEntry {
         let mut reader = Reader(&self.0);
         let (kind, _) = (reader.kind(), reader.origin());
         (kind, reader.slice())
+    }
+
+    /// The entry's tags.
+    #[must_use]
+    pub fn tags(&self) -> Vec<String> {
+        let mut reader = Reader(self.0.get(2..).unwrap_or_default());
+        for _ in 0..2 {
+            reader.slice();
+        }
+        for _ in 0..OPTIONAL {
+            reader.skip_optional();
+        }
+        reader.list()
     }
 
     /// The entry's path, as written.
@@ -284,6 +299,12 @@ impl<'a> Reader<'a> {
         Some(self.bytes(length).to_owned())
     }
 
+    fn skip_optional(&mut self) {
+        if let Some(length) = self.number().checked_sub(1) {
+            self.bytes(length);
+        }
+    }
+
     fn integer(&mut self) -> i64 {
         let (bytes, rest) = self.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
         self.0 = rest;
@@ -437,6 +458,7 @@ mod tests {
             let packed = PackedEntry::new(&entry);
             prop_assert_eq!(packed.id(), entry.id.clone());
             prop_assert_eq!(packed.path(), entry.path.as_str());
+            prop_assert_eq!(&packed.tags(), &entry.metadata.tags);
             prop_assert_eq!(packed.unpack(), entry);
         }
 

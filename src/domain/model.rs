@@ -339,27 +339,25 @@ impl Row {
     /// The row that an entry and the files at its path stand for. A missing fingerprint (files unreadable or gone)
     /// leaves the four fingerprint columns at SkillMeat's "unknown": NULL, NULL, 0, 0.
     #[must_use]
-    pub fn new(entry: &Entry, fingerprint: Option<&Fingerprint>) -> Self {
+    pub fn new(entry: Entry, fingerprint: Option<&Fingerprint>) -> Self {
         let saturate = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let metadata = &entry.metadata;
+        let Metadata { title: _, description, author, license, version, tags, tools } = entry.metadata;
         Self {
-            description: metadata.description.clone(),
-            author: metadata.author.clone(),
-            license: metadata.license.clone(),
-            tags: metadata.tags.clone(),
-            tools: metadata.tools.clone(),
-            version: metadata.version.clone(),
+            description,
+            author,
+            license,
+            tags,
+            tools,
+            version,
             content_hash: fingerprint.map(|f| f.artifact_fingerprint.to_string()),
             structure_hash: fingerprint.map(|f| f.structure_hash.to_string()),
             file_count: fingerprint.map_or(0, |f| saturate(f.file_count)),
             total_size: fingerprint.map_or(0, |f| saturate(f.total_size)),
-            source: Some(
-                entry.upstream.clone().filter(|u| !u.is_empty()).unwrap_or_else(|| "local".to_owned()),
-            ),
+            source: Some(entry.upstream.filter(|u| !u.is_empty()).unwrap_or_else(|| "local".to_owned())),
             origin: Some(entry.origin.as_str().to_owned()),
-            origin_source: entry.origin_source.clone(),
-            resolved_sha: entry.resolved_sha.clone(),
-            resolved_version: entry.resolved_version.clone(),
+            origin_source: entry.origin_source,
+            resolved_sha: entry.resolved_sha,
+            resolved_version: entry.resolved_version,
         }
     }
 }

@@ -194,7 +194,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         }
         let assigned = actual.artifact_tags.get(*id);
         let names = assigned.into_iter().flatten().filter_map(|tag_id| by_id.get(tag_id.as_str()));
-        let row = Row::new(&entry, artifact.fingerprint.as_deref());
+        let row = Row::new(entry, artifact.fingerprint.as_deref());
         let names: Vec<&String> = names.map(|row| &row.name).collect();
         let changed = tags_changed(id, &row.tags, actual, memory, &names);
         if let Changed::Half(digest) = changed {
@@ -202,7 +202,7 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         }
         let is_left = memory.left_halves.get(*id) == halves.get(*id);
         let is_held = changed == Changed::Both || halves.contains_key(*id) && !is_left;
-        upsert(&mut plan, actual, DEFAULT_COLLECTION, id, row, is_held);
+        upsert(&mut plan, actual, DEFAULT_COLLECTION, id, &row, is_held);
         if changed == Changed::Both {
             tags_waiting.insert((*id).clone());
         }
@@ -212,13 +212,13 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
         }
 
         let mut wanted = BTreeSet::new();
-        for tag in tags::rows(&entry.metadata.tags) {
+        for tag in tags::rows(&row.tags) {
             // By slug, else by exact name: a tag made on the web may have a slug of its own.
-            let row = by_slug
+            let known = by_slug
                 .get(tag.slug.as_str())
                 .copied()
                 .or_else(|| by_name.get(tag.name.as_str()).map(|row| row.id.as_str()));
-            let slug = match row {
+            let slug = match known {
                 Some(tag_id) if assigned.is_some_and(|ids| ids.contains(tag_id)) => {
                     wanted.insert(tag_id);
                     continue;
@@ -244,8 +244,8 @@ pub fn plan(desired: &Desired, actual: &Actual, scope: &Scope, memory: &Memory) 
             Some(row) if row != DEFAULT_COLLECTION => {
                 for (id, artifact) in collection.artifacts.iter().filter(|(id, _)| in_scope(id)) {
                     let is_held = held.contains(id);
-                    let wanted = Row::new(&artifact.entry.unpack(), artifact.fingerprint.as_deref());
-                    upsert(&mut plan, actual, row, id, wanted, is_held);
+                    let wanted = Row::new(artifact.entry.unpack(), artifact.fingerprint.as_deref());
+                    upsert(&mut plan, actual, row, id, &wanted, is_held);
                 }
             }
             _ => {}
@@ -345,19 +345,12 @@ fn tags_changed(
     }
 }
 
-fn upsert(
-    plan: &mut Plan,
-    actual: &Actual,
-    collection: &str,
-    id: &ArtifactId,
-    mut row: Row,
-    tags_wait: bool,
-) {
+fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, id: &ArtifactId, row: &Row, tags_wait: bool) {
     let current = actual.memberships.get(collection).and_then(|rows| rows.get(id));
-    if tags_wait && let Some(current) = current {
-        row.tags = current.row.unpack().tags;
-    }
-    let row = PackedRow::new(&row);
+    let row = match current {
+        Some(current) if tags_wait => Row { tags: current.row.unpack().tags, ..row.clone() }.into(),
+        _ => PackedRow::new(row),
+    };
     match current.filter(|current| current.sound && current.synced && current.row == row) {
         None => plan.upserts.push(Upsert { collection: collection.to_owned(), artifact: id.clone(), row }),
         Some(current) if current.stale => {

@@ -73,32 +73,32 @@ impl Engine {
         waiting: &BTreeSet<ArtifactId>,
     ) {
         let agreed = Arc::make_mut(&mut self.memory.agreed_tags);
-        let every: BTreeSet<ArtifactId>;
-        let ids = match scope {
-            Scope::Artifacts(ids) => ids,
+        let (present, gone): (Vec<&ArtifactId>, Vec<ArtifactId>) = match scope {
+            Scope::Artifacts(ids) => {
+                let (present, gone): (Vec<_>, Vec<_>) =
+                    ids.iter().partition(|id| home(desired, id).is_some());
+                (present, gone.into_iter().cloned().collect())
+            }
             Scope::All => {
                 let present = desired.collections.values().flat_map(|collection| collection.artifacts.keys());
-                every = present.chain(agreed.keys()).cloned().collect();
-                &every
+                let gone = agreed.keys().filter(|id| home(desired, id).is_none());
+                (present.collect(), gone.cloned().collect())
             }
         };
-        for id in ids.iter().filter(|id| !waiting.contains(*id)) {
-            match home(desired, id) {
-                Some((directory, artifact)) => {
-                    let tags = artifact.entry.unpack().metadata.tags;
-                    let digest = tags::digest(&tags);
-                    if agreed.insert(id.clone(), digest) != Some(digest) {
-                        self.unsaved
-                            .tags
-                            .insert((directory.to_owned(), id.clone()), Some((digest, tags.clone())));
-                    }
+        for id in present.into_iter().filter(|id| !waiting.contains(*id)) {
+            let Some((directory, artifact)) = home(desired, id) else { continue };
+            let tags = artifact.entry.tags();
+            let digest = tags::digest(&tags);
+            if agreed.get(id) != Some(&digest) {
+                agreed.insert(id.clone(), digest);
+                self.unsaved.tags.insert((directory.to_owned(), id.clone()), Some((digest, tags)));
+            }
+        }
+        for id in gone.into_iter().filter(|id| !waiting.contains(id)) {
+            if agreed.remove(&id).is_some() {
+                for directory in desired.collections.keys() {
+                    self.unsaved.tags.insert((directory.clone(), id.clone()), None);
                 }
-                None if agreed.remove(id).is_some() => {
-                    for directory in desired.collections.keys() {
-                        self.unsaved.tags.insert((directory.clone(), id.clone()), None);
-                    }
-                }
-                None => {}
             }
         }
     }
@@ -121,7 +121,7 @@ impl Engine {
         let mut by_directory: BTreeMap<String, BTreeMap<&ArtifactId, Vec<String>>> = BTreeMap::new();
         for id in &waiting {
             if let Some((directory, artifact)) = home(&scanned.desired, id) {
-                let in_file = artifact.entry.unpack().metadata.tags;
+                let in_file = artifact.entry.tags();
                 by_directory.entry(directory.to_owned()).or_default().insert(id, in_file);
             }
         }
@@ -177,8 +177,7 @@ impl Engine {
                 let in_place = manifest::parse(text.as_bytes(), None).map_err(|_| PatchError::Moved)?;
                 let is_moved = in_place.manifest.entries.iter().any(|entry| {
                     let id = entry.id();
-                    edits.artifact_tags.contains_key(&id)
-                        && in_file.get(&id) != Some(&entry.unpack().metadata.tags)
+                    edits.artifact_tags.contains_key(&id) && in_file.get(&id) != Some(&entry.tags())
                 });
                 if is_moved {
                     return Err(PatchError::Moved);

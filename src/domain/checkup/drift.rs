@@ -79,7 +79,7 @@ pub fn drift(desired: &Desired, actual: &Actual, accepts: impl Fn(&ArtifactId) -
                 continue;
             }
             Some(found) => {
-                let want = Row::new(&artifact.entry.unpack(), artifact.fingerprint.as_deref());
+                let want = Row::new(artifact.entry.unpack(), artifact.fingerprint.as_deref());
                 let mut columns = columns(&want, &found.row.unpack());
                 if !found.synced {
                     columns.push("synced_at");
