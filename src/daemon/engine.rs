@@ -156,7 +156,7 @@ impl Engine {
         let memory = Memory {
             seen: state.seen().await.map_err(failed)?,
             confirmed: state.confirmed().await.map_err(failed)?,
-            agreed_tags: Arc::new(assignments::load(&state).await.map_err(failed)?),
+            agreed_tags: Arc::new(assignments::load(&state, &bases).await.map_err(failed)?),
             due: BTreeSet::new(),
             left_halves: Halves::new(),
         };

@@ -189,7 +189,7 @@ impl<C: ConnectionTrait> Writer<'_, C> {
         };
         let inserted = bulk
             .insert(self.db, &rows, |(NewArtifact { id, source, deployed_version }, uuid)| {
-                Ok((id.to_string(), uuid, &id.name, id.kind.as_str(), source, deployed_version))
+                Ok((id.to_string(), uuid, &*id.name, id.kind.as_str(), source, deployed_version))
             })
             .await?;
         let ids = new.into_iter().map(|artifact| artifact.id);

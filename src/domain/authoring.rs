@@ -163,7 +163,7 @@ fn tools_of(tools: &[String]) -> Result<Vec<String>, Invalid> {
 /// # Errors
 /// When it is of another kind, or SkillMeat does not take the name (`skillmeat.core.artifact.Artifact.__post_init__`).
 pub fn place(id: &ArtifactId) -> Result<(String, &'static str), Invalid> {
-    let name = id.name.as_str();
+    let name = &*id.name;
     let bad = match name {
         "" => Some("is empty"),
         _ if name.starts_with('.') => Some("starts with a dot"),

@@ -52,7 +52,7 @@ impl PackedEntry {
     pub fn unpack(&self) -> Entry {
         let mut reader = Reader(&self.0);
         let (kind, origin) = (reader.kind(), reader.origin());
-        let id = ArtifactId { kind, name: reader.text() };
+        let id = ArtifactId { kind, name: reader.slice().into() };
         let path = reader.text();
         Entry {
             id,

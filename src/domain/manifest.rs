@@ -382,7 +382,7 @@ fn assemble<'a>(
                 }
                 Outcome::Unreadable(id) => {
                     manifest.unreadable.insert(id.clone());
-                    (id.kind, id.name.as_str())
+                    (id.kind, &*id.name)
                 }
             };
             if !seen.insert((kind, name)) {

@@ -131,13 +131,14 @@ impl FromStr for Kind {
 pub struct ArtifactId {
     /// What it is.
     pub kind: Kind,
-    /// What it is called; any text, so `:` may occur in it.
-    pub name: String,
+    /// What it is called; any text, so `:` may occur in it. Shared by all copies of an id, of which there are many: every
+    /// list of artifacts has one.
+    pub name: Arc<str>,
 }
 
 impl ArtifactId {
     /// An id from its two parts.
-    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
         Self { kind, name: name.into() }
     }
 }

@@ -16,6 +16,7 @@
 //! What this module does not do: read files, or decide anything.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -173,7 +174,8 @@ struct Warden<S> {
     raw: mpsc::Sender<Message>,
     backend: Option<RecommendedWatcher>,
     jar: Jar,
-    held: BTreeSet<PathBuf>,
+    /// Watched directories, below the root where they are. There are as many as in all artifacts together.
+    held: BTreeSet<Box<Path>>,
     wanted: usize,
     refused: Option<String>,
     sink: S,
@@ -309,7 +311,7 @@ impl<S: FnMut(Notice)> Warden<S> {
         };
         match backend.watch(directory, mode) {
             Ok(()) => {
-                if !self.held.insert(directory.to_owned()) {
+                if !self.held.insert(below(&self.root, directory).into()) {
                     self.wanted -= 1;
                 }
                 true
@@ -401,10 +403,13 @@ impl<S: FnMut(Notice)> Warden<S> {
     /// A directory is gone from this path; the backend has dropped, or will drop, the watches of a deleted one, but a
     /// directory that was moved away would go on being watched.
     fn forget(&mut self, top: &Path) {
-        let gone: Vec<PathBuf> =
-            self.held.range(top.to_owned()..).take_while(|held| held.starts_with(top)).cloned().collect();
+        let top = below(&self.root, top);
+        let from = (Bound::Included(top), Bound::Unbounded);
+        let held = self.held.range::<Path, _>(from).take_while(|held| held.starts_with(top));
+        let gone: Vec<Box<Path>> = held.cloned().collect();
         for directory in gone {
             self.held.remove(&directory);
+            let directory = self.root.join(directory);
             self.wanted = self.wanted.saturating_sub(1);
             if let Some(backend) = &mut self.backend {
                 let _ = backend.unwatch(&directory); // not found: the backend was faster
@@ -428,6 +433,11 @@ impl<S: FnMut(Notice)> Warden<S> {
             _ => None,
         }
     }
+}
+
+/// The path as [`Warden::held`] has it; joined to the root it is the path again.
+fn below<'p>(root: &Path, path: &'p Path) -> &'p Path {
+    path.strip_prefix(root).unwrap_or(path)
 }
 
 /// Where a directory stands, as far as watching is concerned.

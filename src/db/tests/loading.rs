@@ -99,11 +99,8 @@ async fn odd_values_make_their_own_row_unsound_and_no_other() {
         )
         .unwrap();
     let actual = cache.load(&Scope::All).await.unwrap();
-    let sound: Vec<&str> = actual.memberships["default"]
-        .iter()
-        .filter(|(_, row)| row.sound)
-        .map(|(id, _)| id.name.as_str())
-        .collect();
+    let sound: Vec<&str> =
+        actual.memberships["default"].iter().filter(|(_, row)| row.sound).map(|(id, _)| &*id.name).collect();
     assert_eq!(sound, ["epoch", "fine"]);
     assert!(!actual.memberships["default"][&id("epoch")].synced);
     assert_eq!(actual.artifacts.len(), 7);

@@ -100,7 +100,7 @@ pub(super) fn locate(
     let likely = |section: &str| {
         // A name is written as it is unless it needs an escape, or is in a string that may drop line endings.
         wanted.len() > SEARCHED_IDS
-            || wanted.iter().any(|id| section.contains(id.name.as_str()))
+            || wanted.iter().any(|id| section.contains(&*id.name))
             || ["\\", "'''", "\"\"\""].iter().any(|mark| section.contains(mark))
     };
     for Below { main, metadata, tables } in entries.into_iter().rev() {

@@ -92,7 +92,7 @@ fn rendered(new: &NewEntry, now: NaiveDateTime, newline: &str) -> String {
     let style = Style { newline, indent: Some("") };
     let added = isoformat(now);
     let lines = [
-        ("name", new.id.name.as_str()),
+        ("name", &*new.id.name),
         ("type", new.id.kind.as_str()),
         ("path", new.path.as_str()),
         ("origin", "local"),

@@ -107,7 +107,7 @@ fn apply(actual: &Actual, plan: &Plan) -> Actual {
 }
 
 fn members(actual: &Actual, collection: &str) -> Vec<String> {
-    actual.memberships.get(collection).into_iter().flatten().map(|(id, _)| id.name.clone()).collect()
+    actual.memberships.get(collection).into_iter().flatten().map(|(id, _)| id.name.to_string()).collect()
 }
 
 fn settle(desired: &Desired, actual: &Actual, memory: &Memory) -> Actual {
@@ -392,7 +392,7 @@ proptest! {
         let between = settle(&first, &start, &all_due);
         let after = settle(&second, &between, &all_due);
         let named: BTreeSet<String> =
-            second.collections.values().flat_map(|c| c.artifacts.keys()).map(|id| id.name.clone()).collect();
+            second.collections.values().flat_map(|c| c.artifacts.keys()).map(|id| id.name.to_string()).collect();
         prop_assert_eq!(members(&after, "default").into_iter().collect::<BTreeSet<_>>(), named);
     }
 

@@ -269,7 +269,7 @@ impl Remembered {
         for (id, slot) in &mut self.slots {
             let Ok(path) = artifact_path(slot.entry.path()) else { continue };
             let Some(known) = &mut slot.known else { continue };
-            let Some(reading) = known.take_unsaved(told.then_some(id.name.as_str())) else { continue };
+            let Some(reading) = known.take_unsaved(told.then_some(&*id.name)) else { continue };
             let path = path.into_owned();
             rows.push(CachedArtifact {
                 key: CacheKey { collection: name.to_owned(), path, kind: id.kind },
@@ -289,7 +289,9 @@ impl Remembered {
                 path,
                 kind,
             }));
-            self.spare.shrink_to_fit();
+        }
+        if self.spare.is_empty() {
+            self.spare = Spare::new(); // all were claimed; the room for them is larger than all else here
         }
     }
 

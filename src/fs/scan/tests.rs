@@ -272,8 +272,7 @@ fn a_manifest_change_touches_what_it_changed() {
     let scanned = home.scan_parts(true, &[]);
     assert_eq!(scanned.touched, Scope::Artifacts(BTreeSet::from([id("b"), id("c"), id("d")])));
     assert_eq!(scanned.stats.read, 1, "only the new one");
-    let names: Vec<_> =
-        scanned.desired.collections["default"].artifacts.keys().map(|id| id.name.as_str()).collect();
+    let names: Vec<_> = scanned.desired.collections["default"].artifacts.keys().map(|id| &*id.name).collect();
     assert_eq!(names, ["a", "b", "d"]);
 
     // The result was not confirmed, so it is still owed; then it is.

@@ -382,12 +382,12 @@ fn touched(file: &File, edits: &[EntryEdit], owner: Option<(usize, &'static str)
     let name = file.specs[index].name;
     let is_last = file.specs.iter().rposition(|spec| spec.name == name) == Some(index);
     let keys =
-        edits.iter().filter(|edit| edit.id.name == name).flat_map(|edit| &edit.fields).map(
-            |field| match field {
+        edits.iter().filter(|edit| *edit.id.name == *name).flat_map(|edit| &edit.fields).map(|field| {
+            match field {
                 FieldEdit::Text(field, _) => field.key(),
                 FieldEdit::List(field, _) => field.key(),
-            },
-        );
+            }
+        });
     is_last && keys.into_iter().any(|edited| key == "metadata" || edited == key)
 }
 
