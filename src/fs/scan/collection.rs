@@ -267,9 +267,9 @@ impl Remembered {
         gone: &mut Vec<CacheKey>,
     ) {
         for (id, slot) in &mut self.slots {
-            let Ok(path) = artifact_path(slot.entry.path()) else { continue };
             let Some(known) = &mut slot.known else { continue };
             let Some(reading) = known.take_unsaved(told.then_some(&*id.name)) else { continue };
+            let Ok(path) = artifact_path(slot.entry.path()) else { continue };
             let path = path.into_owned();
             rows.push(CachedArtifact {
                 key: CacheKey { collection: name.to_owned(), path, kind: id.kind },
