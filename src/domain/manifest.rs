@@ -128,9 +128,7 @@ pub fn parse_joining(text: &[u8], previous: Option<&Parsed>, join: &impl Join) -
     let readable = check(text)?;
     match pieces::read(readable, previous, join) {
         Ok(Read::Same(previous)) => Ok(previous.clone()),
-        Ok(Read::New(manifest, pieces)) => {
-            Ok(Parsed { manifest: Arc::new(manifest), text: Text::Pieces(pieces) })
-        }
+        Ok(Read::New(manifest, pieces)) => Ok(Parsed { manifest, text: Text::Pieces(pieces) }),
         Err(Inexact) => {
             let manifest = parse_whole(readable)?;
             Ok(Parsed { manifest: Arc::new(manifest), text: Text::Whole(digest(text)) })

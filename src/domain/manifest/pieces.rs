@@ -39,7 +39,7 @@ pub(super) struct Pieces {
 pub(super) enum Read<'p> {
     /// The text is the previous one.
     Same(&'p Parsed),
-    New(Manifest, Pieces),
+    New(Arc<Manifest>, Pieces),
 }
 
 /// Does two things, perhaps at the same time.
@@ -124,7 +124,7 @@ pub(super) fn read<'p>(
     let placed = artifacts.iter().map(|range| range.start).zip(stretches.iter().map(|(_, stretch)| stretch));
     let manifest = assemble(text, placed, &rest_read, &rest);
     let pieces = Pieces { artifacts: stretches, rest_digest, rest: rest_read, places: places.into() };
-    Ok(Read::New(manifest, pieces))
+    Ok(Read::New(Arc::new(manifest), pieces))
 }
 
 fn parse_artifacts(

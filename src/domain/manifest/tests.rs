@@ -429,6 +429,59 @@ fn what_did_not_change_is_not_parsed_again() {
     assert!(Arc::ptr_eq(&second.manifest, &third.manifest), "the same text is the same manifest");
 }
 
+/// The same stretches of artifacts and the same of the rest make another text when they stand in another order.
+#[test]
+fn a_section_that_has_only_moved_is_told_where_it_is_now() {
+    let entry = |name: &str| {
+        format!(
+            "[[artifacts]]\nname = \"{name}\"\ntype = \"skill\"\npath = \"skills/{name}\"\norigin = \"local\"\nadded = \"2026-01-01\"\n"
+        )
+    };
+    let (a, b, bad) = (entry("a"), entry("b"), "[[groups]]\nname = 1\n");
+    let line = |text: &str, previous: Option<&Parsed>| {
+        let parsed = parse(text.as_bytes(), previous).unwrap();
+        let lines: Vec<_> = parsed.manifest.problems.iter().map(|problem| problem.line).collect();
+        let expected = text.lines().position(|line| line == "name = 1").map(|index| Some(index as u32 + 1));
+        assert_eq!(lines, Vec::from_iter(expected), "{text}");
+        parsed
+    };
+    let before = line(&format!("{HEAD}\n{a}{bad}{b}"), None);
+    line(&format!("{HEAD}\n{a}{b}{bad}"), Some(&before));
+}
+
+/// Both halves of a long manifest are read, whoever reads them, and in order.
+#[test]
+fn a_long_manifest_is_read_in_two_halves() {
+    struct Backwards;
+    impl Join for Backwards {
+        fn join<A: Send, B: Send>(
+            &self,
+            one: impl FnOnce() -> A + Send,
+            other: impl FnOnce() -> B + Send,
+        ) -> (A, B) {
+            let other = other();
+            (one(), other)
+        }
+    }
+    let text = |count: usize, odd: usize| {
+        let entry = |n: usize| {
+            let origin = if n == odd { "nowhere" } else { "local" };
+            format!(
+                "[[artifacts]]\nname = \"n{n}\"\ntype = \"skill\"\npath = \"p\"\norigin = \"{origin}\"\nadded = \"2026-01-01\"\n"
+            )
+        };
+        format!("{HEAD}\n{}", (0..count).map(entry).collect::<String>())
+    };
+    let mut previous: Option<Parsed> = None;
+    for (count, odd) in [(127, 0), (128, 100), (129, 3), (500, 400), (500, 401), (300, 7)] {
+        let text = text(count, odd);
+        let joined = parse_joining(text.as_bytes(), previous.as_ref(), &Backwards).unwrap();
+        assert_eq!(*joined.manifest, parse_whole(&text).unwrap());
+        assert_eq!((joined.manifest.entries.len(), joined.manifest.unreadable.len()), (count - 1, 1));
+        previous = Some(joined);
+    }
+}
+
 /// Lines that make up manifests, whole ones and lines that break or confuse them.
 fn line() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
