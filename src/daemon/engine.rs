@@ -97,6 +97,12 @@ pub struct Engine {
 /// By collection directory and artifact.
 type Bases = BTreeMap<String, BTreeMap<ArtifactId, Base>>;
 
+/// The id with the name that a base has for it, so that one copy of each name is enough.
+fn shared(bases: &Bases, id: ArtifactId) -> ArtifactId {
+    let known = bases.values().find_map(|bases| bases.get_key_value(&id));
+    known.map(|(known, _)| known.clone()).unwrap_or(id)
+}
+
 #[derive(Debug, Default)]
 struct Decided {
     halts: Vec<removal::Halt>,
@@ -153,8 +159,13 @@ impl Engine {
         state.scans(recall).await.map_err(failed)?;
         let bases = follow::load(&state).await.map_err(failed)?;
         let exchange = Exchange::load(&state).await.map_err(failed)?;
+        let share = |(directory, ids): (String, BTreeSet<ArtifactId>)| {
+            let ids = ids.into_iter().map(|id| shared(&bases, id)).collect();
+            (directory, Arc::new(ids))
+        };
+        let seen = state.seen().await.map_err(failed)?;
         let memory = Memory {
-            seen: state.seen().await.map_err(failed)?,
+            seen: seen.into_iter().map(share).collect(),
             confirmed: state.confirmed().await.map_err(failed)?,
             agreed_tags: Arc::new(assignments::load(&state, &bases).await.map_err(failed)?),
             due: BTreeSet::new(),

@@ -361,4 +361,4 @@ fn upsert(plan: &mut Plan, actual: &Actual, collection: &str, id: &ArtifactId, r
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -26,7 +26,7 @@ const BRAKE_FLOOR: usize = 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Ids each directory's manifest named when it was last read without doubt.
-    pub seen: BTreeMap<String, BTreeSet<ArtifactId>>,
+    pub seen: BTreeMap<String, Arc<BTreeSet<ArtifactId>>>,
     /// Absences that have lasted through the grace period.
     pub due: BTreeSet<ArtifactId>,
     /// Removals a person has confirmed, by directory.
@@ -91,7 +91,7 @@ pub fn judge(
     let nothing = BTreeSet::new();
     let directories = desired.collections.keys().chain(memory.seen.keys()).collect::<BTreeSet<_>>();
     for directory in directories {
-        let seen = memory.seen.get(directory);
+        let seen = memory.seen.get(directory).map(AsRef::as_ref);
         let confirmed = memory.confirmed.get(directory).unwrap_or(&nothing);
         let collection = desired.collections.get(directory);
         let reason = match collection.map(|c| c.doubt) {
@@ -140,7 +140,7 @@ pub fn judge(
         let confirmed = memory.confirmed.get(directory).unwrap_or(&nothing);
         let of = memory.seen.get(directory).map_or_else(
             || actual.totals.get(DEFAULT_COLLECTION).copied().unwrap_or(absent.len()),
-            BTreeSet::len,
+            |seen| seen.len(),
         );
         let unconfirmed = absent.iter().filter(|id| !confirmed.contains(**id)).count();
         let braked = unconfirmed > BRAKE_FLOOR.max(of / 2);
@@ -216,22 +216,31 @@ impl Memory {
     ///
     /// An id leaves the memory of its directory when its rows are gone or it turned up elsewhere, not when the manifest
     /// stops naming it; otherwise a braked removal would lose its owner, and with it the brake, at the next look.
-    fn seen_after(&self, done: Done<'_>) -> BTreeMap<String, BTreeSet<ArtifactId>> {
+    fn seen_after(&self, done: Done<'_>) -> BTreeMap<String, Arc<BTreeSet<ArtifactId>>> {
         let certain = done.desired.collections.iter().filter(|(_, collection)| collection.doubt.is_none());
-        let named: BTreeMap<&str, BTreeSet<&ArtifactId>> = certain
-            .map(|(directory, c)| (directory.as_str(), c.artifacts.keys().chain(&c.held).collect()))
-            .collect();
+        let named: BTreeMap<&str, &Collection> =
+            certain.map(|(directory, collection)| (directory.as_str(), collection)).collect();
+        let is_named = |collection: &Collection, id: &ArtifactId| {
+            collection.artifacts.contains_key(id) || collection.held.contains(id)
+        };
         let elsewhere = |directory: &str, id: &ArtifactId| {
-            named.iter().any(|(other, ids)| *other != directory && ids.contains(id))
+            named.iter().any(|(other, collection)| *other != directory && is_named(collection, id))
         };
         let mut seen = BTreeMap::new();
         let directories: BTreeSet<&str> =
             self.seen.keys().map(String::as_str).chain(named.keys().copied()).collect();
         for directory in directories {
-            let certain = named.get(directory);
-            let mut ids: BTreeSet<ArtifactId> =
-                certain.into_iter().flatten().map(|id| (*id).clone()).collect();
-            for id in self.seen.get(directory).into_iter().flatten() {
+            let (before, certain) = (self.seen.get(directory), named.get(directory));
+            if let (Some(before), Some(collection)) = (before, certain)
+                && collection.held.is_empty()
+                && collection.artifacts.keys().eq(before.iter())
+            {
+                seen.insert(directory.to_owned(), Arc::clone(before)); // nearly always
+                continue;
+            }
+            let mut ids: BTreeSet<ArtifactId> = BTreeSet::new();
+            ids.extend(certain.into_iter().flat_map(|c| c.artifacts.keys().chain(&c.held)).cloned());
+            for id in before.into_iter().flat_map(|before| before.iter()) {
                 let gone = match certain {
                     Some(_) => done.settles(id) || elsewhere(directory, id),
                     None => done.removed.contains(id),
@@ -241,7 +250,7 @@ impl Memory {
                 }
             }
             if certain.is_some() || !ids.is_empty() {
-                seen.insert(directory.to_owned(), ids);
+                seen.insert(directory.to_owned(), Arc::new(ids));
             }
         }
         seen

@@ -12,7 +12,7 @@ use chrono::Utc;
 
 use super::exchange::PatchError;
 use super::follow::manifest_of;
-use super::{Bases, Engine, Findings, Stop};
+use super::{Bases, Engine, Findings, Stop, shared};
 use crate::daemon::board;
 use crate::domain::dirty::{Dirt, ScanScope};
 use crate::domain::merge::{DbTags, merge_tags};
@@ -29,16 +29,11 @@ use crate::state::{State, StateError};
 /// Digests of the tags both sides agree on, by artifact.
 pub(super) type Agreed = BTreeMap<ArtifactId, u64>;
 
-/// What earlier runs wrote down. Of an artifact in two directories there is one digest per directory; any will do, because
-/// a wrong one only makes the tags of that artifact be looked at. The names are those of the bases, where they have them:
-/// one copy of each is enough.
+/// What earlier runs wrote down, with the names that the bases have. Of an artifact in two directories there is one digest
+/// per directory; any will do, because a wrong one only makes the tags of that artifact be looked at.
 pub(super) async fn load(state: &State, bases: &Bases) -> Result<Agreed, StateError> {
-    let shared = |id: ArtifactId| {
-        let known = bases.values().find_map(|bases| bases.get_key_value(&id));
-        known.map(|(known, _)| known.clone()).unwrap_or(id)
-    };
     let digests = state.agreed_tag_digests().await?;
-    Ok(digests.into_iter().map(|((_, artifact), digest)| (shared(artifact), digest)).collect())
+    Ok(digests.into_iter().map(|((_, artifact), digest)| (shared(bases, artifact), digest)).collect())
 }
 
 /// The artifact that stands for an id: the active collection's, else that of the first directory in alphabetical order.

@@ -87,7 +87,7 @@ impl Engine {
         let now = Utc::now().timestamp_millis();
         let Unsaved { bases: _, tags: _, seen, confirmed } = std::mem::take(&mut self.unsaved);
         for directory in seen {
-            let ids = self.memory.seen.get(&directory);
+            let ids = self.memory.seen.get(&directory).map(AsRef::as_ref);
             let outcome = self.state.save_seen(&directory, ids, now).await;
             self.state_trouble.note(outcome);
         }

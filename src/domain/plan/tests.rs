@@ -12,7 +12,7 @@ fn id(name: &str) -> ArtifactId {
     ArtifactId::new(Kind::Skill, name)
 }
 
-fn artifact(name: &str, tags: &[&str]) -> Artifact {
+pub(in crate::domain) fn artifact(name: &str, tags: &[&str]) -> Artifact {
     let metadata = Metadata {
         description: Some(format!("does {name}")),
         tags: tags.iter().map(|t| (*t).to_owned()).collect(),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::model::{Collection, Kind};
+use crate::domain::plan::tests::artifact;
 
 fn id(name: &str) -> ArtifactId {
     ArtifactId::new(Kind::Skill, name)
@@ -27,7 +28,11 @@ fn directory(doubt: Option<Doubt>) -> Desired {
 }
 
 fn seen(names: &[&str]) -> Memory {
-    Memory { seen: BTreeMap::from([("work".to_owned(), ids(names))]), due: ids(names), ..Memory::default() }
+    Memory {
+        seen: BTreeMap::from([("work".to_owned(), ids(names).into())]),
+        due: ids(names),
+        ..Memory::default()
+    }
 }
 
 fn after(
@@ -102,8 +107,25 @@ fn what_moved_to_another_directory_is_no_longer_this_ones() {
     let other = Collection { held: ids(&["a"]), ..Collection::default() };
     desired.collections.insert("zeta".into(), other);
     let after = after(&seen(&["a"]), &desired, &ids(&[]), &ids(&[]));
-    assert_eq!(after.seen["work"], ids(&[]));
-    assert_eq!(after.seen["zeta"], ids(&["a"]));
+    assert_eq!(*after.seen["work"], ids(&[]));
+    assert_eq!(*after.seen["zeta"], ids(&["a"]));
+}
+
+#[test]
+fn what_is_seen_again_is_remembered_without_a_copy() {
+    let named = |names: &[&str]| {
+        let artifacts = names.iter().map(|name| (id(name), artifact(name, &[]))).collect();
+        let mut desired = directory(None);
+        desired.collections.insert("work".into(), Collection { artifacts, ..Collection::default() });
+        desired
+    };
+    let before = seen(&["a", "b"]);
+    let same = after(&before, &named(&["a", "b"]), &ids(&[]), &ids(&[]));
+    assert!(Arc::ptr_eq(&same.seen["work"], &before.seen["work"]));
+    for (names, absent) in [(&["a", "b", "c"][..], &[][..]), (&["a"], &[]), (&["a"], &["b"])] {
+        let other = after(&before, &named(names), &ids(absent), &ids(&[]));
+        assert_eq!(*other.seen["work"], ids(&[names, absent].concat()), "an absent one stays seen");
+    }
 }
 
 #[test]

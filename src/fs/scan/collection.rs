@@ -114,7 +114,11 @@ impl Remembered {
             manifest.entries.iter().map(|entry| (entry.id(), entry)).collect();
         let mut slots = Vec::with_capacity(named.len());
         for (id, entry) in named {
-            let old = before.remove(&id);
+            // The id that is there already has its name in common with every other list.
+            let (id, old) = match before.remove_entry(&id) {
+                Some((known, old)) => (known, Some(old)),
+                None => (id, None),
+            };
             let same = old.as_ref().is_some_and(|old| old.entry == *entry);
             if !same {
                 change.ids.insert(id.clone());
