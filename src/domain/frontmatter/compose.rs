@@ -13,8 +13,8 @@ use serde_yaml::granit_parser::{
 use super::lenient::Patched;
 use super::python::Id;
 use super::strict::{
-    MAX_ALIASES, MAX_DEPTH, MAX_MERGE_KEYS, MAX_NODES, block, empty_document, plain, plain_name, printable,
-    tab, too_deep,
+    ALIASES_AN_ANCHOR, FEW_ALIASES, MAX_ALIASES, MAX_DEPTH, MAX_MERGE_KEYS, MAX_NODES, block, empty_document,
+    plain, plain_name, printable, tab, too_deep,
 };
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -148,6 +148,9 @@ fn compose_once(text: &str) -> Result<Graph, Failure> {
         composer.event(event, span)?;
     }
     composer.gap(text.len(), text.chars().count())?;
+    if composer.aliases >= FEW_ALIASES && composer.aliases > ALIASES_AN_ANCHOR * composer.names.len() {
+        return Err(Refused::lost(0, "it has too many aliases for its anchors").into());
+    }
     Ok(composer.graph)
 }
 

@@ -11,6 +11,10 @@ pub(super) const MAX_NODES: usize = 10_000;
 /// Aliases at most, and anchors.
 pub(super) const MAX_ALIASES: usize = 1_000;
 
+/// Aliases for each anchor at most, from so many aliases on: a bomb has many of few.
+pub(super) const ALIASES_AN_ANCHOR: usize = 50;
+pub(super) const FEW_ALIASES: usize = 100;
+
 /// Merge keys at most.
 pub(super) const MAX_MERGE_KEYS: usize = 100;
 

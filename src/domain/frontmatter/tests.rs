@@ -187,6 +187,18 @@ fn hostile_input_costs_little() {
             Some("body"),
             false,
         ),
+        (
+            "many aliases of one anchor",
+            frontmatter(&format!("description: d\na: &a x\nb: [{}]", ["*a"; 100].join(", "))),
+            Some("body"),
+            false,
+        ),
+        (
+            "fewer aliases of it",
+            frontmatter(&format!("description: d\na: &a x\nb: [{}]", ["*a"; 99].join(", "))),
+            Some("d"),
+            true,
+        ),
         ("digits", frontmatter(&("version: ".to_owned() + &"9".repeat(60_000))), Some("body"), false),
         (
             "hexadecimal digits",
