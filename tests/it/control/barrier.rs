@@ -2,6 +2,7 @@
 //! for anything but the answer.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -117,27 +118,48 @@ fn a_thousand_asks_right_after_a_write_are_never_stale() {
     scene.settled("a thousand rounds");
 }
 
-#[test]
-fn nor_are_they_in_a_storm_of_events() {
-    let scene = Scene::of(&SKILLS, "");
-    let stop = Arc::new(AtomicBool::new(false));
-    let storm = thread::spawn({
-        let (stop, noise) =
-            (Arc::clone(&stop), scene.home.collection("default").join("skills/noise/scripts"));
-        move || {
+/// Writes and removes files in a directory, one after the other, until it is dropped.
+struct Storm {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<u32>>,
+}
+
+impl Storm {
+    fn over(directory: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
             let mut files = 0_u32;
-            while !stop.load(Ordering::Relaxed) {
-                let path = noise.join(format!("{}.txt", files % 64));
+            while !stopped.load(Ordering::Relaxed) {
+                let path = directory.join(format!("{}.txt", files % 64));
                 let _ = fs::write(&path, files.to_string());
                 let _ = fs::remove_file(&path);
                 files += 1;
             }
             files
-        }
-    });
+        });
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// How many files there were.
+    fn end(&mut self) -> u32 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map_or(0, |thread| thread.join().expect("the storm"))
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[test]
+fn nor_are_they_in_a_storm_of_events() {
+    let scene = Scene::of(&SKILLS, "");
+    let mut storm = Storm::over(scene.home.collection("default").join("skills/noise/scripts"));
     let took = rounds(&scene, 200);
-    stop.store(true, Ordering::Relaxed);
-    let files = storm.join().expect("the storm");
+    let files = storm.end();
     eprintln!("{files} files meanwhile, the slowest answer took {:?}", took.last());
     assert!(files > 1_000, "{files} files are no storm");
     scene.settled("the storm");
