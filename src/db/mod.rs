@@ -3,7 +3,8 @@
 //! Together with [`crate::state`] the only place that names the ORM.
 //!
 //! Invariants:
-//! * a database SkillMeat made is a guest house: rows only, no DDL, no checkpoint on demand, journal mode untouched;
+//! * a database SkillMeat made is a guest house: rows only, no DDL, no checkpoint that anybody waits for, journal mode
+//!   untouched;
 //! * one connection, held; every write transaction starts with BEGIN IMMEDIATE and follows a check that
 //!   the path still names the open file;
 //! * nothing to do means no write and no lock;
@@ -102,6 +103,8 @@ pub struct Cache {
     compared: Option<Versions>,
     /// Rows that were verified before this are told apart by the loads.
     stale_before: Option<Cutoffs>,
+    /// Whether the write-ahead log may grow until [`Cache::copy_log`].
+    long_log: bool,
     patience: Duration,
     listener: Listener,
 }
@@ -167,6 +170,7 @@ impl Cache {
                         seen,
                         compared: None,
                         stale_before: None,
+                        long_log: false,
                         patience: PATIENCE,
                         listener: Listener::default(),
                         pinned: Some(pinned),
@@ -295,7 +299,6 @@ impl Cache {
     }
 }
 
-/// WAL first (it cannot be set inside a transaction), then everything else at once.
 /// Tries again while somebody holds a lock, for as long as `patience` lasts.
 async fn patiently<T, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> Result<T>
 where
@@ -310,6 +313,7 @@ where
     }
 }
 
+/// WAL first (it cannot be set inside a transaction), then everything else at once.
 async fn create_tables(pinned: &Pinned) -> Result<()> {
     patiently(PATIENCE, || set_wal(pinned)).await?;
     let txn = pinned.write(Instant::now() + PATIENCE, &mut 0).await?;

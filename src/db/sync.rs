@@ -37,6 +37,14 @@ pub const BATCH: usize = 1_000;
 /// Most rows a transaction while somebody has; about a millisecond of write lock.
 pub(super) const COMPANY_BATCH: usize = 50;
 
+/// By so many pages the write-ahead log may grow before SQLite copies it into the database, while nobody else has that
+/// open and there is more than a batch to write: 32 MB. With SQLite's own setting it does so every few batches, and each
+/// time waits for the disk three times.
+const LONG_LOG: u32 = 8_000;
+
+/// SQLite's own setting (`SQLITE_DEFAULT_WAL_AUTOCHECKPOINT`).
+const SHORT_LOG: u32 = 1_000;
+
 /// Most artifacts whose rows are planned for and written under one lock.
 const COMPANY_ARTIFACTS: usize = 25;
 
@@ -126,6 +134,9 @@ impl Cache {
                 continue;
             }
             let batch = take_batch(&mut work.plan, if company.is_there() { COMPANY_BATCH } else { BATCH });
+            if company.is_there() || !work.plan.is_empty() {
+                self.let_log_grow(&txn, !company.is_there()).await?;
+            }
             let written = self.write(txn, batch, &mut work.names, now, &mut applied);
             if work.plan.is_empty() {
                 written.await?;
@@ -163,6 +174,7 @@ impl Cache {
             let txn = self.begin_writing(Purpose::Artifacts, deadline, &mut applied.busy_retries).await?;
             let held = txn.since();
             let made_at = self.versions_in(&*txn).await?;
+            self.let_log_grow(&txn, false).await?;
             let actual = self.load_in(&*txn, &few).await?;
             let mut work = Work::new(decide(&actual, &few), &actual, made_at, &self.capabilities, applied);
             if work.plan.is_empty() {
@@ -171,6 +183,33 @@ impl Cache {
                 self.write(txn, work.plan, &mut work.names, now, applied).await?;
             }
             sleep(BREATH.max(held.elapsed() * 2)).await;
+        }
+        Ok(())
+    }
+
+    /// Has SQLite copy what a long [`Cache::sync`] has left in the write-ahead log, unless a reader still needs it: for
+    /// when nobody waits for rows, or the next commit of a neighbour does it. It waits for nobody and nobody waits for it
+    /// (<https://sqlite.org/c3ref/wal_checkpoint_v2.html>, `SQLITE_CHECKPOINT_PASSIVE`).
+    ///
+    /// # Errors
+    /// See [`DbError`]; nothing is lost.
+    pub async fn copy_log(&mut self) -> Result<()> {
+        if !self.long_log {
+            return Ok(());
+        }
+        let db = self.connection()?.db();
+        db.execute_unprepared(&format!("PRAGMA wal_autocheckpoint = {SHORT_LOG}")).await?;
+        let copied = db.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await;
+        self.long_log = false;
+        self.settle(copied.map(drop).map_err(DbError::from)).await
+    }
+
+    /// How long the write-ahead log may become before a commit copies it.
+    async fn let_log_grow(&mut self, txn: &WriteTransaction, long: bool) -> Result<()> {
+        if self.long_log != long {
+            let pages = if long { LONG_LOG } else { SHORT_LOG };
+            txn.execute_unprepared(&format!("PRAGMA wal_autocheckpoint = {pages}")).await?;
+            self.long_log = long;
         }
         Ok(())
     }

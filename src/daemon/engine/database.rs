@@ -65,6 +65,15 @@ impl Engine {
         }
     }
 
+    /// After a long write, when nobody waits for it any more: have SQLite put what is in its log in its place.
+    pub async fn copy_log(&mut self) {
+        if let Some(cache) = &mut self.cache
+            && let Err(error) = cache.copy_log().await
+        {
+            tracing::debug!(error = %board::chain(&error), "the log stays as it is until the next commit");
+        }
+    }
+
     /// Let somebody make the database that is missing, as the configuration says; whether anybody was to. `news`: that is
     /// told.
     async fn make_database(&mut self, news: bool) -> Result<bool, Stop> {

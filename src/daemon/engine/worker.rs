@@ -299,6 +299,7 @@ async fn perform(engine: &mut Engine, job: Job, deliver: &impl Fn(Answer)) {
             engine.persist_bases().await;
             deliver(Answer::Reconciled { revision, findings, look_again: engine.wake() });
             engine.persist().await;
+            engine.copy_log().await;
         }
         Job::CheckCache => {
             let changed = engine.check_cache().await;

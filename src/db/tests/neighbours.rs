@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use super::*;
@@ -37,6 +38,35 @@ async fn a_lock_that_is_not_released_is_busy() {
     assert_eq!(cache.load(&Scope::All).await.unwrap().artifacts.len(), 0);
     peer.execute_batch("ROLLBACK").unwrap();
     apply(&mut cache, plan).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn while_nobody_else_is_there_the_log_is_copied_once_and_afterwards() {
+    let home = Home::guest().await;
+    let mut cache = home.cache().await;
+    let database = home.db();
+    let size = move || std::fs::metadata(&database).unwrap().len();
+    let before = size();
+    let sizes = Arc::new(Mutex::new(Vec::new()));
+    let (seen, size_now) = (Arc::clone(&sizes), size.clone());
+    cache.listen(Listener::new(move |_| seen.lock().unwrap().push(size_now())));
+    let names: Vec<String> = (0..4_000).map(|n| n.to_string()).collect();
+    let mut plan = first_plan(&names.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    for upsert in &mut plan.upserts {
+        let row = Row { description: Some("d".repeat(2_000)), ..upsert.row.unpack() };
+        upsert.row = row.into();
+    }
+    apply(&mut cache, plan).await;
+    let sizes = std::mem::take(&mut *sizes.lock().unwrap());
+    assert!(sizes.len() > 4 && sizes.iter().all(|size| *size == before), "{sizes:?}");
+    cache.copy_log().await.unwrap();
+    // Two rows a page.
+    assert!(size() > 2_000 * 4_096, "{}", size());
+    // From now on as anywhere.
+    let pages = Statement::from_string(DbBackend::Sqlite, "PRAGMA wal_autocheckpoint");
+    let pages = cache.connection().unwrap().db().query_one_raw(pages).await.unwrap().unwrap();
+    assert_eq!(pages.try_get_by_index::<i64>(0).unwrap(), 1_000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
