@@ -81,6 +81,9 @@ pub enum Use {
     Nothing,
 }
 
+/// So many messages are taken together at most: a storm of events is told of while it lasts, not when it lets up.
+const BURST: usize = 1_024;
+
 enum Message {
     Raw(notify::Result<notify::Event>),
     Rearm,
@@ -186,7 +189,7 @@ impl<S: FnMut(Notice)> Warden<S> {
         while let Ok(first) = inbox.recv() {
             // What has piled up is taken together, so that a burst on one path is one notice.
             let mut notices = Vec::new();
-            for message in std::iter::once(first).chain(inbox.try_iter()) {
+            for message in std::iter::once(first).chain(inbox.try_iter()).take(BURST) {
                 match message {
                     Message::Stop => return,
                     Message::Rearm => {

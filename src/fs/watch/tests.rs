@@ -293,6 +293,33 @@ fn a_cookie_that_cannot_be_laid_is_said_to_be() {
 }
 
 #[test]
+fn a_storm_is_told_of_while_it_lasts() {
+    let home = tempfile::tempdir().unwrap();
+    let (raw, inbox) = channel();
+    let (told, notices) = channel();
+    let mut warden = Warden {
+        root: home.path().join(".skillmeat"),
+        events: Use::Events,
+        raw: raw.clone(),
+        backend: None,
+        jar: Jar::new(home.path().join("cookies")),
+        held: BTreeSet::new(),
+        refused: None,
+        wanted: 0,
+        sink: move |notice| told.send(notice).unwrap(),
+    };
+    let file = warden.root.join("collections/work/skills/pdf/SKILL.md");
+    let event = notify::Event::new(EventKind::Any).add_path(file);
+    for _ in 0..2 * BURST {
+        raw.send(Message::Raw(Ok(event.clone()))).unwrap();
+    }
+    // Whoever stops it hears nothing more; by then it has told of what came before.
+    raw.send(Message::Stop).unwrap();
+    warden.run(&inbox);
+    assert_eq!(notices.try_iter().collect::<Vec<_>>(), [Notice::Hint(pdf()), Notice::Hint(pdf())]);
+}
+
+#[test]
 fn a_thread_that_panics_says_so_and_takes_no_more() {
     let home = tempfile::tempdir().unwrap();
     let (sender, notices) = channel();
