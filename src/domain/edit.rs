@@ -14,6 +14,7 @@ mod field;
 mod owned;
 mod place;
 mod scan;
+mod search;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -114,10 +115,11 @@ pub fn edit(text: &str, edits: &[EntryEdit], now: NaiveDateTime) -> Result<Strin
     if edits.is_empty() {
         return Ok(text.to_owned());
     }
-    let sections = scan::sections(text)?;
     let wanted: BTreeSet<_> = edits.iter().map(|edit| &edit.id).collect();
+    let sections = search::sections_about(text, &wanted)?;
     let sites = entry::locate(text, &sections, &wanted)?;
     if let Some(missing) = edits.iter().find(|edit| !sites.contains_key(&edit.id)) {
+        scan::sections(text)?; // the reason, if it lies where nobody looked
         return Err(EditError::NoEntry(missing.id.clone()));
     }
     let mut draft = Draft::new(text, &sections);
@@ -156,15 +158,16 @@ pub fn edit_sections(text: &str, edits: &SectionEdits, now: NaiveDateTime) -> Re
     if out == text {
         return Ok(text.to_owned());
     }
-    let sections = scan::sections(&out)?;
+    let sections = search::sections_about(&out, &BTreeSet::new())?;
     let mut draft = Draft::new(&out, &sections);
     stamp(&mut draft, &sections, now)?;
     Ok(draft.finish())
 }
 
 fn with_tags(text: &str, tags: &BTreeMap<ArtifactId, Vec<String>>) -> Result<String, EditError> {
-    let sections = scan::sections(text)?;
-    let sites = entry::locate(text, &sections, &tags.keys().collect())?;
+    let wanted = tags.keys().collect();
+    let sections = search::sections_about(text, &wanted)?;
+    let sites = entry::locate(text, &sections, &wanted)?;
     let edit = |(id, tags): (&ArtifactId, &Vec<String>)| EntryEdit {
         id: id.clone(),
         fields: vec![FieldEdit::List(ListField::Tags, tags.clone())],

@@ -17,7 +17,7 @@ mod pieces;
 mod place;
 mod refusals;
 mod sections;
-mod split;
+pub(super) mod split;
 mod strict;
 mod value;
 
@@ -261,14 +261,20 @@ fn parse_whole(text: &str) -> Result<Manifest, Problem> {
 /// Whether a stretch of an artifact, which is not parsed, may hold something else: behind an indented header, or as the
 /// beginning of a string that goes on in the next one.
 fn may_hold_more(text: &str) -> bool {
-    let indented = |newline: usize| {
-        let line = text.get(newline + 1..).unwrap_or_default();
-        line.starts_with([' ', '\t']) && line.trim_start_matches([' ', '\t']).starts_with('[')
-    };
-    has_long_string(text) || memchr::memchr_iter(b'\n', text.as_bytes()).any(indented)
+    has_long_string(text) || has_indented_header(text)
 }
 
-fn has_long_string(text: &str) -> bool {
+/// Whether a line begins with blanks and a bracket: a header where [`split::split`] does not look for one, or an array.
+pub(super) fn has_indented_header(text: &str) -> bool {
+    memchr::memchr_iter(b'[', text.as_bytes()).any(|bracket| {
+        let before = text.get(..bracket).unwrap_or_default();
+        let line = before.trim_end_matches([' ', '\t']);
+        line.len() < before.len() && (line.is_empty() || line.ends_with('\n'))
+    })
+}
+
+/// Whether a string may go on over several lines.
+pub(super) fn has_long_string(text: &str) -> bool {
     let has = |quotes: &[u8]| memchr::memmem::find(text.as_bytes(), quotes).is_some();
     has(b"\"\"\"") || has(b"'''")
 }

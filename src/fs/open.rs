@@ -111,19 +111,64 @@ pub fn read_pieces(
     }
 }
 
+/// Append an open file to `bytes`, from where it stands to its end, or until there are more than `limit`. With room for all
+/// of it and a little more it is read at once.
+///
+/// # Errors
+/// As `read(2)`.
+pub fn read_to_end(file: impl AsFd, bytes: &mut Vec<u8>, limit: usize) -> Result<(), Errno> {
+    while bytes.len() <= limit {
+        bytes.reserve(64);
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(bytes)) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// All of a regular file of at most `limit` bytes. Of a longer one, `limit` bytes and one more.
 ///
 /// # Errors
 /// As [`file_below`] and `read(2)`.
 pub fn read_below(directory: impl AsFd, path: &str, limit: usize) -> Result<(Vec<u8>, Stamp), Errno> {
     let (file, stamp) = file_below(directory, path, true)?;
-    let expected = usize::try_from(stamp.size).unwrap_or(limit).min(limit) + 1;
-    let mut bytes = Vec::with_capacity(expected);
-    let mut buffer = vec![0; expected.clamp(512, 1 << 18)];
-    read_pieces(file, &mut buffer, |piece| {
-        let room = (limit + 1).saturating_sub(bytes.len());
-        bytes.extend_from_slice(piece.get(..room).unwrap_or(piece));
-        bytes.len() <= limit
-    })?;
+    let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(limit).min(limit) + 64);
+    read_to_end(file, &mut bytes, limit)?;
+    bytes.truncate(limit + 1);
     Ok((bytes, stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_to_its_end_or_to_one_byte_more_than_the_limit() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("f");
+        let path = path.to_str().unwrap();
+        let text: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        for length in [0, 1, 63, 64, 65, 199_999, 200_000] {
+            std::fs::write(path, &text[..length]).unwrap();
+            for limit in [0, 1, 64, 199_998, 199_999, 200_000, 300_000] {
+                let (bytes, stamp) = read_below(rustix::fs::CWD, path, limit).unwrap();
+                assert!(
+                    bytes == text[..length.min(limit + 1)],
+                    "{length} bytes, at most {limit}: {}",
+                    bytes.len()
+                );
+                assert_eq!(stamp.size, length as u64);
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_is_longer_than_it_said_is_read_to_its_end() {
+        let (bytes, stamp) = read_below(rustix::fs::CWD, "/proc/self/maps", 1 << 20).unwrap();
+        assert_eq!(stamp.size, 0);
+        assert!(bytes.len() > 64 && bytes.ends_with(b"\n"), "{} bytes", bytes.len());
+    }
 }

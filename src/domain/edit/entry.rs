@@ -7,6 +7,7 @@ use toml_edit::{Item, Value};
 use super::draft::Draft;
 use super::place::{Step, parse, place};
 use super::scan::{Section, sections};
+use super::search::Search;
 use super::value::NewValue;
 use super::{EditError, FieldEdit, ListField};
 use crate::domain::model::{ArtifactId, Kind};
@@ -30,9 +31,6 @@ const ENTRY_ORDER: [&str; 13] = [
     "discovered_at",
     "tags",
 ];
-
-/// Up to how many wanted entries the text is searched for their names; above, every entry is parsed.
-const SEARCHED_IDS: usize = 16;
 
 /// A table: the section that holds it, and the way to it in that section's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,15 +95,10 @@ pub(super) fn locate(
             _ => {}
         }
     }
-    let likely = |section: &str| {
-        // A name is written as it is unless it needs an escape, or is in a string that may drop line endings.
-        wanted.len() > SEARCHED_IDS
-            || wanted.iter().any(|id| section.contains(&*id.name))
-            || ["\\", "'''", "\"\"\""].iter().any(|mark| section.contains(mark))
-    };
+    let search = Search::new(wanted);
     for Below { main, metadata, tables } in entries.into_iter().rev() {
         let section = &text[sections[main].range.clone()];
-        if !likely(section) {
+        if !search.may_find(section) {
             continue;
         }
         let path = vec![Step::Key("artifacts"), Step::Index(0)];

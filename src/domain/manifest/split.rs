@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A stretch of whole lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(in crate::domain) enum Piece {
     /// One `[[artifacts]]` header and everything that belongs to it.
     Artifact(Range<usize>),
     /// Anything else, up to the next artifact.
@@ -17,7 +17,7 @@ pub(super) enum Piece {
 /// A line that begins with `[` inside an array or a multi-line inline table is cut at, too. That is safe as long as the
 /// piece before it is parsed alone: it is unbalanced then, which sends the caller to the whole text. Multi-line strings
 /// are not safe, and it is the caller's part to look for their quotes.
-pub(super) fn split(text: &str) -> Option<Vec<Piece>> {
+pub(in crate::domain) fn split(text: &str) -> Option<Vec<Piece>> {
     let bytes = text.as_bytes();
     let mut pieces = Vec::new();
     let mut start = 0;

@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes, Metadata};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use super::{MAX_SIZE, Refusal, Stage, Step, attributes};
+use crate::fs::open::read_to_end;
 
 /// The characters of Python's `tempfile` names, which is what SkillMeat's temporary files are called with.
 const NAME_CHARACTERS: &[u8; 37] = b"abcdefghijklmnopqrstuvwxyz0123456789_";
@@ -148,11 +149,11 @@ impl Held {
             if self.metadata.len() > MAX_SIZE {
                 return Err(OpenError::Refused(Refusal::TooLarge { size: self.metadata.len() }));
             }
-            self.bytes.clear();
-            // With room for the end too, that it is read at once: without a hint a reader begins with 32 bytes.
-            self.bytes.reserve(usize::try_from(self.metadata.len()).unwrap_or(0) + 64);
             self.file.rewind()?;
-            (&self.file).take(MAX_SIZE + 1).read_to_end(&mut self.bytes)?;
+            self.bytes.clear();
+            self.bytes.reserve(usize::try_from(self.metadata.len()).unwrap_or(0) + 64);
+            let limit = usize::try_from(MAX_SIZE).unwrap_or(usize::MAX);
+            read_to_end(&self.file, &mut self.bytes, limit).map_err(io::Error::from)?;
             if !self.is_changed() {
                 break;
             }
