@@ -4,6 +4,7 @@
 //! What this module does not do: tell whether a section is the one that is looked for; [`super::entry::locate`] does.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use memchr::memmem::Finder;
 
@@ -55,13 +56,21 @@ pub(super) fn sections_about<'t>(
 
 /// `None` where it cannot be told which stretch of the text is which artifact, and where one that is looked at is wrong.
 fn some<'t>(text: &'t str, search: &Search<'_>) -> Option<Vec<Section<'t>>> {
-    if search.names.is_none() || has_long_string(text) || has_indented_header(text) {
+    let names = search.names.as_ref()?;
+    if has_long_string(text) || has_indented_header(text) {
         return None;
     }
+    // As `may_find` for each artifact, in fewer searches.
+    let named = names.iter().flat_map(|name| name.find_iter(text.as_bytes()));
+    let mut hits: Vec<usize> = named.chain(memchr::memchr_iter(b'\\', text.as_bytes())).collect();
+    hits.sort_unstable();
+    let may_find = |range: &Range<usize>| {
+        hits.get(hits.partition_point(|hit| *hit < range.start)).is_some_and(|hit| *hit < range.end)
+    };
     let mut found = vec![Section { path: Vec::new(), array: false, range: 0..0, body_end: 0 }];
     for piece in split::split(text)? {
         let range = match piece {
-            Piece::Artifact(range) if !search.may_find(text.get(range.clone())?) => continue,
+            Piece::Artifact(range) if !may_find(&range) => continue,
             Piece::Artifact(range) | Piece::Rest(range) => range,
         };
         let start = range.start;

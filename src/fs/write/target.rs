@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use super::{MAX_SIZE, Refusal, Stage, Step, attributes};
-use crate::fs::open::read_to_end;
+use crate::fs::open::{read_pieces, read_to_end};
 
 /// The characters of Python's `tempfile` names, which is what SkillMeat's temporary files are called with.
 const NAME_CHARACTERS: &[u8; 37] = b"abcdefghijklmnopqrstuvwxyz0123456789_";
@@ -172,10 +172,23 @@ impl Held {
 
     /// Whether what is in the file now is what was read.
     pub(super) fn reads_the_same(&mut self) -> bool {
-        let before = std::mem::take(&mut self.bytes);
-        let same = self.read().is_ok() && self.bytes == before;
-        self.bytes = before;
-        same
+        let mut buffer = vec![0; 1 << 16];
+        for _ in 0..READS {
+            let Ok(metadata) = self.file.metadata() else { return false };
+            self.metadata = metadata;
+            let mut rest = Some(self.bytes.as_slice());
+            let compared = self.file.rewind().and_then(|()| {
+                let compare = |piece: &[u8]| {
+                    rest = rest.and_then(|rest| rest.strip_prefix(piece));
+                    rest.is_some()
+                };
+                read_pieces(&self.file, &mut buffer, compare).map_err(io::Error::from)
+            });
+            if compared.is_err() || !self.is_changed() {
+                return compared.is_ok() && rest.is_some_and(<[u8]>::is_empty);
+            }
+        }
+        false // somebody is writing it
     }
 
     /// The text, if the file is one that may be replaced.
