@@ -17,26 +17,25 @@ use crate::domain::model::ArtifactId;
 /// Up to how many entries are searched for by their names; of more, every entry is looked at.
 const SEARCHED: usize = 16;
 
-/// A search for entries by what their text must hold.
+/// A search for entries by what their text must hold: their name, which is written as it is unless it needs an escape, or
+/// is in a string that may drop line endings.
 pub(super) struct Search<'w> {
-    /// `None`: any text may be theirs.
-    names: Option<Vec<Finder<'w>>>,
+    /// One of them must be there. `None`: any text may be theirs.
+    needles: Option<Vec<Finder<'w>>>,
 }
 
 impl<'w> Search<'w> {
     /// For these artifacts.
     pub(super) fn new(wanted: &BTreeSet<&'w ArtifactId>) -> Self {
-        let finder = |id: &&'w ArtifactId| Finder::new(id.name.as_bytes());
-        Self { names: (wanted.len() <= SEARCHED).then(|| wanted.iter().map(finder).collect()) }
+        let names = wanted.iter().map(|id| Finder::new(id.name.as_bytes()));
+        let needles = || names.chain([Finder::new(b"\\")]).collect();
+        Self { needles: (wanted.len() <= SEARCHED).then(needles) }
     }
 
-    /// Whether the entry of one of them may be in this text. A name is written as it is unless it needs an escape, or is in
-    /// a string that may drop line endings.
+    /// Whether the entry of one of them may be in this text.
     pub(super) fn may_find(&self, text: &str) -> bool {
-        let Some(names) = &self.names else { return true };
-        names.iter().any(|name| name.find(text.as_bytes()).is_some())
-            || memchr::memchr(b'\\', text.as_bytes()).is_some()
-            || has_long_string(text)
+        let Some(needles) = &self.needles else { return true };
+        needles.iter().any(|needle| needle.find(text.as_bytes()).is_some()) || has_long_string(text)
     }
 }
 
@@ -56,16 +55,23 @@ pub(super) fn sections_about<'t>(
 
 /// `None` where it cannot be told which stretch of the text is which artifact, and where one that is looked at is wrong.
 fn some<'t>(text: &'t str, search: &Search<'_>) -> Option<Vec<Section<'t>>> {
-    let names = search.names.as_ref()?;
+    let needles = search.needles.as_ref()?;
     if has_long_string(text) || has_indented_header(text) {
         return None;
     }
-    // As `may_find` for each artifact, in fewer searches.
-    let named = names.iter().flat_map(|name| name.find_iter(text.as_bytes()));
-    let mut hits: Vec<usize> = named.chain(memchr::memchr_iter(b'\\', text.as_bytes())).collect();
-    hits.sort_unstable();
-    let may_find = |range: &Range<usize>| {
-        hits.get(hits.partition_point(|hit| *hit < range.start)).is_some_and(|hit| *hit < range.end)
+    // `may_find` for one artifact after the other: each needle is looked for from where it was last found.
+    let mut places: Vec<Option<usize>> = vec![None; needles.len()];
+    let mut may_find = |range: &Range<usize>| {
+        needles.iter().zip(&mut places).any(|(needle, place)| {
+            let at = match *place {
+                Some(at) if at >= range.start => at,
+                _ => {
+                    let found = needle.find(text.as_bytes().get(range.start..).unwrap_or_default());
+                    *place.insert(found.map_or(text.len(), |found| range.start + found))
+                }
+            };
+            at < range.end
+        })
     };
     let mut found = vec![Section { path: Vec::new(), array: false, range: 0..0, body_end: 0 }];
     for piece in split::split(text)? {
@@ -92,6 +98,8 @@ fn some<'t>(text: &'t str, search: &Search<'_>) -> Option<Vec<Section<'t>>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TEXT: &str = "# mine\nx = [\n  1,\n]\n[collection]\nname = \"d\"\n\n[[artifacts]]\nname = \"pdf\"\ntags = [\n    \"a\",\n]\n\n\
@@ -136,5 +144,55 @@ mod tests {
         // A cut in the middle of what is looked at shows.
         let cut = "[[artifacts]]\nname = \"pdf\"\nmine = [\n[a],\n]\n";
         assert_eq!(about(cut, &["pdf"]), sections(cut).unwrap());
+    }
+
+    /// Lines that make TOML more often than not, and every way to be cut in the wrong place.
+    const LINES: [&str; 20] = [
+        "[[artifacts]]",
+        "[[artifacts]]",
+        "[[artifacts]] # more",
+        "[artifacts.metadata]",
+        "[collection]",
+        "[[groups]]",
+        "  [groups.x]",
+        "[\"quoted\"]",
+        "name = \"pdf\"",
+        "name = \"other\"",
+        "key = \"\\u0070df\"",
+        "list = [",
+        "[1],",
+        "[\"pdf\"],",
+        "]",
+        "long = '''",
+        "'''",
+        "# [[artifacts]] pdf",
+        "text = \"[[artifacts]] ] #\"",
+        "",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_048, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+        #[test]
+        fn what_is_left_out_of_a_good_text_is_artifacts_that_hold_no_name(
+            lines in proptest::collection::vec(proptest::sample::select(&LINES[..]), 0..12),
+        ) {
+            // Keys of one table must differ for it to be TOML.
+            let number = |(at, line): (usize, &&str)| match line.split_once(" = ") {
+                Some((key, value)) if key != "name" && !key.starts_with('#') => format!("{key}{at} = {value}\n"),
+                _ => format!("{line}\n"),
+            };
+            let text: String = lines.iter().enumerate().map(number).collect();
+            prop_assume!(toml::from_str::<toml::Table>(&text).is_ok());
+            let (all, some) = (sections(&text).unwrap(), about(&text, &["pdf"]));
+            let mut some = some.into_iter().peekable();
+            for section in all {
+                if some.next_if_eq(&section).is_none() {
+                    let left_out = &text[section.range.clone()];
+                    prop_assert_eq!(section.path.first().map(AsRef::as_ref), Some("artifacts"), "{}", &text);
+                    prop_assert!(!left_out.contains("\"pdf\"") && !left_out.contains('\\'), "{}", &text);
+                }
+            }
+            prop_assert_eq!(some.next(), None, "{}", &text);
+        }
     }
 }
